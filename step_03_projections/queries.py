@@ -1,0 +1,36 @@
+"""What can be asked about tickets; nothing in here changes one."""
+
+from bson import ObjectId
+
+from .database import Database, Document
+from .errors import TicketNotFound
+from .schemas import Dashboard, Status, Ticket, TicketListItem
+
+
+async def get_ticket(db: Database, ticket_id: str) -> Ticket:
+    """Return the whole ticket. Raises TicketNotFound."""
+    ticket = await db.tickets.find_one({"_id": ObjectId(ticket_id)})
+    if ticket is None:
+        raise TicketNotFound
+    return Ticket.model_validate(ticket)
+
+
+async def list_tickets(
+    db: Database, status: Status | None, has_note: bool | None, limit: int, skip: int
+) -> list[TicketListItem]:
+    """Return a page of the tickets that pass both filters, newest change first."""
+    which: Document = {}
+    if status is not None:
+        which["status"] = status
+    if has_note is not None:
+        which["has_note"] = has_note
+    rows = db.ticket_list.find(
+        which, sort=[("updated_at", -1), ("_id", -1)], skip=skip, limit=limit
+    )
+    return [TicketListItem.model_validate(row) for row in await rows.to_list()]
+
+
+async def get_dashboard(db: Database) -> Dashboard:
+    """Return the number of tickets in each status."""
+    counts = await db.dashboard.find_one({}, ["open", "triaged", "closed"])
+    return Dashboard.model_validate(counts or {"open": 0, "triaged": 0, "closed": 0})

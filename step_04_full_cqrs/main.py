@@ -1,0 +1,149 @@
+"""The HTTP side of the tickets: each route hands over to a command or to a query."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
+from pymongo.errors import PyMongoError
+
+from . import commands, errors, queries
+from .commands import AddAgentNote, ChangeStatus, CreateTicket, WriteSide
+from .connections import connect_both
+from .database import Database, Document, give_up, without_hurry
+from .projector import open_projector, row_in_place
+from .schemas import (
+    AddAgentNoteBody,
+    ChangeStatusBody,
+    CreateTicketBody,
+    Dashboard,
+    Status,
+    Ticket,
+    TicketListItem,
+    UpdateTicketBody,
+)
+
+
+async def get_write_side(
+    request: Request, prefer: Annotated[list[str] | None, Header(include_in_schema=False)] = None
+) -> WriteSide:
+    preferences = [
+        each.partition(";")[0].strip().lower() for each in ",".join(prefer or []).split(",")
+    ]
+    # What was commanded is durable, so a read side that does not follow is no error of its.
+    patience = 0 if "respond-async" in preferences else 1
+
+    async def projected(ticket: Document) -> None:
+        with suppress(TimeoutError, PyMongoError):
+            async with asyncio.timeout(patience):
+                await request.state.projected(ticket)
+
+    return WriteSide(request.state.write.tickets, projected)
+
+
+async def get_write_database(request: Request) -> Database:
+    return cast(Database, request.state.write)
+
+
+async def get_read_database(request: Request) -> Database:
+    return cast(Database, request.state.read)
+
+
+TicketId = Annotated[str, Path(pattern="^[0-9a-f]{24}$")]
+OpenWriteSide = Annotated[WriteSide, Depends(get_write_side)]
+WriteDatabase = Annotated[Database, Depends(get_write_database)]
+ReadDatabase = Annotated[Database, Depends(get_read_database)]
+
+
+command_routes = APIRouter()
+
+
+@command_routes.post("/tickets", status_code=201, responses=errors.OF_CREATE)
+async def create_ticket(body: CreateTicketBody, response: Response, db: OpenWriteSide) -> Ticket:
+    ticket = await commands.create_ticket(db, CreateTicket(**body.model_dump()))
+    response.headers["Location"] = f"/tickets/{ticket['_id']}"
+    return Ticket.model_validate(ticket)
+
+
+@command_routes.patch("/tickets/{ticket_id}", responses=errors.OF_STATUS)
+async def update_ticket(ticket_id: TicketId, body: UpdateTicketBody, db: OpenWriteSide) -> Ticket:
+    changes: list[ChangeStatus | AddAgentNote] = []
+    if body.status is not None:
+        changes.append(ChangeStatus(body.status))
+    if body.agent_note is not None:
+        changes.append(AddAgentNote(body.agent_note))
+    return Ticket.model_validate(await commands.change_ticket(db, ticket_id, *changes))
+
+
+@command_routes.post("/tickets/{ticket_id}/status", status_code=204, responses=errors.OF_STATUS)
+async def change_status(ticket_id: TicketId, body: ChangeStatusBody, db: OpenWriteSide) -> None:
+    await commands.change_ticket(db, ticket_id, ChangeStatus(body.new_status))
+
+
+@command_routes.post("/tickets/{ticket_id}/agent-note", status_code=204, responses=errors.OF_NOTE)
+async def add_agent_note(ticket_id: TicketId, body: AddAgentNoteBody, db: OpenWriteSide) -> None:
+    await commands.change_ticket(db, ticket_id, AddAgentNote(body.note))
+
+
+query_routes = APIRouter()
+
+
+@query_routes.get("/tickets/{ticket_id}", responses=errors.OF_READ)
+async def get_ticket(ticket_id: TicketId, db: WriteDatabase) -> Ticket:
+    return await queries.get_ticket(db, ticket_id)
+
+
+@query_routes.get("/tickets")
+async def list_tickets(
+    db: ReadDatabase,
+    status: Status | None = None,
+    has_note: bool | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    skip: Annotated[int, Query(ge=0, le=10_000)] = 0,
+) -> list[TicketListItem]:
+    return await queries.list_tickets(db, status, has_note, limit, skip)
+
+
+@query_routes.get("/dashboard")
+async def get_dashboard(db: ReadDatabase) -> Dashboard:
+    return await queries.get_dashboard(db)
+
+
+def create_app(*routers: APIRouter) -> FastAPI:
+    """Create the app of both sides, or of one that is served alone."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        projector_runs = os.environ.get("PROJECTOR", "inline")
+        if projector_runs not in ("inline", "external"):
+            give_up(f"PROJECTOR is {projector_runs!r}, where it can be inline or external")
+        async with (
+            connect_both(in_memory=len(routers) == 2) as (write, read),
+            open_projector(write, read) as projector,
+        ):
+            with without_hurry():
+                await projector.catch_up()
+            sides = {"write": write, "read": read}
+            if command_routes in routers and projector_runs == "inline":
+                running = asyncio.create_task(projector.run(idle=0.5))
+                yield sides | {"projected": projector.projected}
+                running.cancel()
+            else:
+                yield sides | {"projected": partial(row_in_place, read)}
+
+    app = FastAPI(
+        title="Support tickets",
+        lifespan=lifespan,
+        max_body_size=1024 * 1024,
+        exception_handlers=errors.HANDLERS,
+        responses=errors.OF_ANY_ROUTE,
+    )
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+app = create_app(command_routes, query_routes)
