@@ -1,0 +1,34 @@
+# What each target needs it sets up itself. On Windows, see the commands in README.md.
+STEP ?= 1
+FROM ?= 1
+TO ?= 2
+TICKETS ?= 1000
+
+python := .venv/bin/python
+
+.PHONY: run mongo seed diff test lint
+
+run: .venv/ready  ## serve a step: make run STEP=4
+	$(python) -m workbench run $(STEP)
+
+mongo: .venv/ready  ## run the local mongod alone
+	$(python) -m workbench mongo
+
+seed: .venv/ready  ## send tickets to the running step: make seed TICKETS=500
+	$(python) -m workbench seed --tickets $(TICKETS)
+
+diff: .venv/ready  ## what changes from step to step: make diff FROM=3 TO=4
+	$(python) -m workbench diff $(FROM) $(TO)
+
+test: .venv/ready  ## prove that the four steps are one service
+	$(python) -m pytest
+
+lint: .venv/ready  ## lint, check the format, check the types
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy .
+
+.venv/ready: requirements.txt
+	python3 -m venv .venv
+	$(python) -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $@

@@ -1,0 +1,109 @@
+"""The steps under test, on mongomock and on a real mongod that is started once a test run."""
+
+import importlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi.testclient import TestClient
+from pymongo import MongoClient
+from xdist.workermanage import WorkerController
+
+from workbench.mongod import NoMongod, find_mongod, start_mongod
+
+from .servers import STEPS, free_port
+
+MONGODB_URI = pytest.StashKey[str | None]()
+NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in this run"
+
+at_end = ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the one mongod of the test run; the workers of pytest-xdist are told of it."""
+    if hasattr(config, "workerinput"):
+        config.stash[MONGODB_URI] = config.workerinput["mongodb_uri"]
+        return
+    try:
+        find_mongod()
+    except NoMongod as error:
+        if os.environ.get("CI") == "true":
+            raise pytest.UsageError(f"{NO_MONGOD}, which CI must not pass: {error}") from error
+        config.stash[MONGODB_URI] = None
+        return
+    data = at_end.enter_context(tempfile.TemporaryDirectory())
+    mongod = at_end.enter_context(start_mongod(Path(data), free_port()))
+    config.stash[MONGODB_URI] = mongod.uri
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    node.workerinput["mongodb_uri"] = node.config.stash[MONGODB_URI]
+
+
+def pytest_unconfigure() -> None:
+    at_end.close()
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if config.stash[MONGODB_URI] is None:
+        terminalreporter.section(NO_MONGOD, sep="!", red=True)
+
+
+@pytest.fixture(scope="session")
+def mongod(pytestconfig: pytest.Config) -> str:
+    """The URI of the real mongod."""
+    uri = pytestconfig.stash[MONGODB_URI]
+    if uri is None:
+        pytest.skip(NO_MONGOD)
+    return uri
+
+
+@pytest.fixture(scope="session")
+def mongo(mongod: str) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A client of the real mongod, to look behind a step."""
+    with MongoClient[dict[str, Any]](mongod, tz_aware=True) as client:
+        yield client
+
+
+@pytest.fixture
+def database(
+    mongod: str, mongo: MongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The name of a database of this test's own, which every step it starts will use."""
+    name = f"test_{uuid4().hex}"
+    monkeypatch.setenv("MONGODB_URI", mongod)
+    monkeypatch.setenv("MONGODB_DATABASE", name)
+    yield name
+    mongo.drop_database(name)
+    mongo.drop_database(f"{name}_read")
+
+
+@pytest.fixture(params=["mongomock", "mongod"])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each engine in turn, where the steps will find it."""
+    if request.param == "mongod":
+        request.getfixturevalue("database")
+    else:
+        monkeypatch.delenv("MONGODB_URI", raising=False)
+    return str(request.param)
+
+
+@pytest.fixture(params=STEPS)
+def step(request: pytest.FixtureRequest) -> str:
+    """Each step in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def http(step: str, engine: str) -> Iterator[TestClient]:
+    """A client of a running step on an empty database."""
+    app = importlib.import_module(f"{step}.main").app
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client

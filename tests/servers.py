@@ -1,0 +1,74 @@
+"""Real processes, for the tests that need them: served steps, and how to end them."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+from mirakuru import HTTPExecutor
+
+STEPS = (
+    "step_01_crud",
+    "step_02_split_handlers",
+    "step_03_projections",
+    "step_04_full_cqrs",
+)
+
+
+@dataclass
+class Server:
+    http: httpx2.Client
+    pid: int
+    log: Path
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def serve(app: str, *arguments: str, **environment: str) -> Iterator[Server]:
+    """Run uvicorn with the app (`step_01_crud.main:app`) and more arguments, until the block ends.
+
+    It has the environment of the test and what is added here.
+    """
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *arguments]
+    with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w") as log:
+        executor = HTTPExecutor(
+            command,
+            f"http://127.0.0.1:{port}/openapi.json",
+            method="GET",
+            timeout=30,
+            envvars=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            executor.start()
+            assert executor.process is not None
+            with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+                yield Server(http, executor.process.pid, Path(log.name))
+        finally:
+            executor.kill()
+
+
+def run_to_end(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a module that ends by itself (`step_03_projections.rebuild`), for 30 seconds at most."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=30,
+        check=False,
+    )
