@@ -30,18 +30,20 @@ from .schemas import (
 async def get_write_side(
     request: Request, prefer: Annotated[list[str] | None, Header(include_in_schema=False)] = None
 ) -> WriteSide:
-    preferences = [
-        each.partition(";")[0].strip().lower() for each in ",".join(prefer or []).split(",")
-    ]
-    # What was commanded is durable, so a read side that does not follow is no error of its.
-    patience = 0 if "respond-async" in preferences else 1
+    patience = 0 if "respond-async" in preferences(prefer or []) else 1
 
     async def projected(ticket: Document) -> None:
+        # The command is durable: a read side that lags, or is down, is no reason for it to fail.
         with suppress(TimeoutError, PyMongoError):
             async with asyncio.timeout(patience):
                 await request.state.projected(ticket)
 
     return WriteSide(request.state.write.tickets, projected)
+
+
+def preferences(prefer: list[str]) -> list[str]:
+    """Return the names of the preferences in the Prefer headers of a request (RFC 7240)."""
+    return [each.partition(";")[0].strip().lower() for each in ",".join(prefer).split(",")]
 
 
 async def get_write_database(request: Request) -> Database:
@@ -117,18 +119,19 @@ def create_app(*routers: APIRouter) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        projector_runs = os.environ.get("PROJECTOR", "inline")
-        if projector_runs not in ("inline", "external"):
-            give_up(f"PROJECTOR is {projector_runs!r}, where it can be inline or external")
+        projector_is = os.environ.get("PROJECTOR", "inline")
+        if projector_is not in ("inline", "external"):
+            give_up(f"PROJECTOR is {projector_is!r}, but can only be inline or external")
         async with (
             connect_both(in_memory=len(routers) == 2) as (write, read),
             open_projector(write, read) as projector,
+            asyncio.TaskGroup() as tasks,
         ):
             with without_hurry():
                 await projector.catch_up()
             sides = {"write": write, "read": read}
-            if command_routes in routers and projector_runs == "inline":
-                running = asyncio.create_task(projector.run(idle=0.5))
+            if projector_is == "inline" and command_routes in routers:
+                running = tasks.create_task(projector.run(idle=0.5))
                 yield sides | {"projected": projector.projected}
                 running.cancel()
             else:

@@ -9,7 +9,7 @@ batch is lost and none counts twice.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn, get_args
 
@@ -94,53 +94,59 @@ class Projector:
     async def project(self) -> bool:
         """Make one pass; return False where tickets that were marked before it may still be."""
         log = await self._read_log()
-        rebuild = log["rebuild"]
-        tickets = self._write.tickets
-        marked = await tickets.find({"unprojected": True}, limit=BATCH).to_list()
-        scanned: list[Document] = []
-        if rebuild:
-            ahead = {"_id": {"$gt": rebuild["after"]}}
-            scanned = await tickets.find(ahead, sort=[("_id", 1)], limit=BATCH).to_list()
-            self._wake.set()
+        marked = await self._write.tickets.find({"unprojected": True}, limit=BATCH).to_list()
+        scanned = await self._scan(log["rebuild"]) if log["rebuild"] else []
         rows = await self._to_rows([*marked, *scanned], log["gen"])
-        which = {"_id": {"$in": list(rows)}}
-        found = self._read.ticket_list.find(which, session=self._session)
+        ids = {"_id": {"$in": [row["_id"] for row in rows]}}
+        found = self._read.ticket_list.find(ids, session=self._session)
         stored = {row["_id"]: row async for row in found}
-        batch = [
-            row for _id, row in rows.items() if _id not in stored or is_newer(row, stored[_id])
-        ]
+        batch = [row for row in rows if is_newer(row, stored.get(row["_id"]))]
         replaced = [stored[row["_id"]] for row in batch if row["_id"] in stored]
 
-        if batch or rebuild:
-            change = moved(log, batch, replaced) | {"batch": batch}
-            if rebuild:
-                # A row of an older generation has not been counted in this one.
-                counts = moved(
-                    rebuild, batch, [row for row in replaced if row["gen"] == log["gen"]]
-                )
-                if scanned:
-                    change["rebuild"] = counts | {"after": scanned[-1]["_id"]}
-                else:
-                    with without_hurry():
-                        await self._read.ticket_list.delete_many({"gen": {"$lt": log["gen"]}})
-                    change |= counts | {"rebuild": None}
+        if batch or log["rebuild"]:
+            change = {"batch": batch} | moved(log, batch, replaced)
+            if log["rebuild"]:
+                change |= await self._rebuild_further(log, scanned, batch, replaced)
             if not await self._write_log(log, change):
                 return False
         elif marked:
-            if (
-                await self._read.dashboard.find_one({"seq": log["seq"]}, session=self._session)
-                is None
-            ):
+            # All have been projected, and only the marks are left.
+            if await self._read.dashboard.find_one({"seq": log["seq"]}, session=self._session):
+                await self._unmark(rows)
+            else:
                 return False
-            await self._unmark(rows.values())
         return len(marked) < BATCH
 
+    async def _scan(self, rebuild: Document) -> list[Document]:
+        """Return the next tickets of a rebuild, marked or not."""
+        self._wake.set()  # for the pass after this one
+        ahead = {"_id": {"$gt": rebuild["after"]}}
+        return await self._write.tickets.find(ahead, sort=[("_id", 1)], limit=BATCH).to_list()
+
+    async def _rebuild_further(
+        self,
+        log: Document,
+        scanned: list[Document],
+        batch: list[Document],
+        replaced: list[Document],
+    ) -> Document:
+        """Return what changes in the log as these tickets are rebuilt, or as none are left."""
+        # Rows of older generations have not been counted in this one.
+        recounted = [row for row in replaced if row["gen"] == log["gen"]]
+        counts = moved(log["rebuild"], batch, recounted)
+        if scanned:
+            return {"rebuild": counts | {"after": scanned[-1]["_id"]}}
+        with without_hurry():
+            await self._read.ticket_list.delete_many({"gen": {"$lt": log["gen"]}})
+        return counts | {"rebuild": None}
+
     async def _read_log(self) -> Document:
-        """Return the dashboard document, the rows of its batch in place."""
-        log = await self._read.dashboard.find_one(LOG, session=self._session)
-        if log is None:
-            raise LookupError("There is no dashboard document: start this process again")
-        if log["seq"] != self._finished:
+        """Return the dashboard document, without its batch but with the rows of it in place."""
+        log = await self._read.dashboard.find_one(LOG, {"batch": 0}, session=self._session)
+        if log is None or log["seq"] != self._finished:
+            log = await self._read.dashboard.find_one(LOG, session=self._session)
+            if log is None:
+                raise LookupError("There is no dashboard document: start this process again")
             await self._finish(log)
         return log
 
@@ -171,7 +177,7 @@ class Projector:
         if updates:
             await self._read.ticket_list.bulk_write(updates, ordered=False, session=self._session)
 
-    async def _unmark(self, rows: Iterable[Document]) -> None:
+    async def _unmark(self, rows: list[Document]) -> None:
         # No majority is waited for: a mark that comes back is only taken off again.
         tickets = self._write.get_collection("tickets", write_concern=WriteConcern(w=1))
         unset = {"$unset": {"unprojected": "", "parked": ""}}
@@ -179,8 +185,8 @@ class Projector:
         if updates:
             await tickets.bulk_write(updates, ordered=False)
 
-    async def _to_rows(self, tickets: list[Document], gen: int) -> dict[ObjectId, Document]:
-        """Return the row of each ticket; park a ticket that has none, so that the others go on."""
+    async def _to_rows(self, tickets: list[Document], gen: int) -> list[Document]:
+        """Return the rows of the tickets; park those that have none, so that the others go on."""
         rows = {}
         for ticket in tickets:
             try:
@@ -193,16 +199,17 @@ class Projector:
                     {"_id": ticket["_id"], "version": ticket.get("version")},
                     {"$set": {"parked": repr(error)}, "$unset": {"unprojected": ""}},
                 )
-        return rows
+        return list(rows.values())
+
+
+def is_newer(row: Document, stored: Document | None) -> bool:
+    return not stored or (row["gen"], row["version"]) > (stored["gen"], stored["version"])
 
 
 def older_than(row: Document) -> Document:
+    """Return is_newer() as a filter."""
     older_version = {"gen": row["gen"], "version": {"$lt": row["version"]}}
     return {"_id": row["_id"], "$or": [{"gen": {"$lt": row["gen"]}}, older_version]}
-
-
-def is_newer(row: Document, stored: Document) -> bool:
-    return (row["gen"], row["version"]) > (stored["gen"], stored["version"])
 
 
 def moved(counts: Document, rows: list[Document], replaced: list[Document]) -> Document:
