@@ -1,7 +1,6 @@
 """The read model: a row per ticket that is what the list shows, and a document of counts."""
 
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import get_args
@@ -60,21 +59,25 @@ async def project(db: Database, ticket: Document) -> None:
         if before is None:
             return
     # By the difference to the row, not to the ticket, as versions may have been skipped.
-    moved = Counter([row["status"]])
-    moved.subtract([before["status"]] if before else [])
-    if any(moved.values()):
-        await db.dashboard.update_one({"_id": "dashboard"}, {"$inc": moved})
+    if before is None:
+        moved = {row["status"]: 1}
+    elif before["status"] != row["status"]:
+        moved = {before["status"]: -1, row["status"]: 1}
+    else:
+        return
+    await db.dashboard.update_one({"_id": "dashboard"}, {"$inc": moved})
 
 
 async def catch_up(db: Database) -> None:
     """Bring the read model up to what other steps wrote; build it where there is none."""
     await create_indexes(db, db)
+    which = await changed_since(db)
     if await db.dashboard.find_one() is None:
         async for done in build(db):
             logger.info("Building the read model: %d tickets", done)
-        return
+        if not which:  # else there are rows of an earlier build, which was not finished
+            return
     # A row only gives way to a newer version, and steps 1 and 2 raise none.
-    which = await changed_since(db)
     behind = await db.tickets.update_many(which, {"$inc": {"version": 1}})
     logger.info("Catching up with %d tickets", behind.modified_count)
     # Oldest first, so that after a crash the newest row tells where to go on.

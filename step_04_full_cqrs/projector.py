@@ -46,14 +46,16 @@ class Projector:
         await self._write.tickets.create_index("unprojected", partialFilterExpression=mark)
         empty = {"seq": 0, "batch": [], "gen": 0, "rebuild": None} | dict.fromkeys(STATUSES, 0)
         await self._read.dashboard.update_one(LOG, {"$setOnInsert": empty}, upsert=True)
-        if await self._read.ticket_list.find_one() is None:
+        which = await changed_since(self._read)
+        if which:
+            # A row only gives way to a newer version, and steps 1 and 2 raise none.
+            behind = await self._write.tickets.update_many(
+                which, {"$inc": {"version": 1}, "$set": mark}
+            )
+            logger.info("Catching up with %d tickets", behind.modified_count)
+        if not which or (await self._read_log())["rebuild"]:
             async for done in self.rebuild():
                 logger.info("Building the read model: %d tickets", done)
-            return
-        behind = await self._write.tickets.update_many(
-            await changed_since(self._read), {"$inc": {"version": 1}, "$set": mark}
-        )
-        logger.info("Catching up with %d tickets", behind.modified_count)
         while not await self.project():
             pass
 

@@ -35,12 +35,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(app: str, *arguments: str, **environment: str) -> Iterator[Server]:
+def serve(
+    app: str, *arguments: str, port: int | None = None, **environment: str
+) -> Iterator[Server]:
     """Run uvicorn with the app (`step_01_crud.main:app`) and more arguments, until the block ends.
 
     It has the environment of the test and what is added here.
     """
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *arguments]
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w") as log:
         executor = HTTPExecutor(

@@ -24,7 +24,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = REPOSITORY / ".mongodb"
 MONGOD_PORT = 27117
 SERVICE_PORT = 8000
-SERVICE = f"http://127.0.0.1:{SERVICE_PORT}"
 STEPS = {
     1: "step_01_crud",
     2: "step_02_split_handlers",
@@ -47,7 +46,7 @@ def run(step: Step) -> None:
     if is_taken(SERVICE_PORT):
         raise Refusal(f"Port {SERVICE_PORT} is taken: end what listens there, another step perhaps")
     with mongodb() as environment:
-        print(f"Step {step} at {SERVICE}, to be tried at {SERVICE}/docs", flush=True)
+        print(f"Step {step}, to be tried at {service_url()}/docs", flush=True)
         command = [sys.executable, "-m", "uvicorn", f"{STEPS[step]}.main:app"]
         command += ["--port", str(SERVICE_PORT), "--reload", "--reload-dir", STEPS[step]]
         service = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | environment)
@@ -72,7 +71,7 @@ def mongo() -> None:
 @app.command()
 def seed(tickets: Annotated[int, typer.Option(min=1)] = 1000) -> None:
     """Send realistic tickets to the step that is running."""
-    asyncio.run(seed_tickets(SERVICE, tickets))
+    asyncio.run(seed_tickets(service_url(), tickets))
 
 
 @app.command()
@@ -107,6 +106,10 @@ def mongodb() -> Iterator[dict[str, str]]:
         yield {"MONGODB_URI": mongod.uri}
 
 
+def service_url() -> str:
+    return f"http://127.0.0.1:{SERVICE_PORT}"
+
+
 def ping(uri: str) -> None:
     try:
         with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=2000) as client:
@@ -115,9 +118,13 @@ def ping(uri: str) -> None:
         raise Refusal(f"No MongoDB at MONGODB_URI={uri!r}: {error}") from error
 
 
-if __name__ == "__main__":
+def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends us as Ctrl-C does
     try:
         app()
     except Refusal as refusal:
         sys.exit(str(refusal))
+
+
+if __name__ == "__main__":
+    main()

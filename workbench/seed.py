@@ -21,21 +21,17 @@ async def seed_tickets(service: str, number: int) -> None:
 
     Raises Refusal where no step is running there, or where it cannot take them.
     """
-    with tqdm(total=number, unit=" tickets") as bar:
-        left = iter(range(number))
+    async with httpx2.AsyncClient(base_url=service, timeout=30) as http:
         try:
-            async with (
-                httpx2.AsyncClient(base_url=service, timeout=30) as http,
-                asyncio.TaskGroup() as clients,
-            ):
-                for _ in range(CLIENTS):
-                    clients.create_task(send_tickets(http, left, bar))
-        except* httpx2.ConnectError as errors:
-            raise Refusal(
-                f"No step answers at {service}: start one with make run STEP=1"
-            ) from errors
-        except* httpx2.HTTPError as errors:
-            raise Refusal(f"Sent {bar.n} tickets, then: {errors.exceptions[0]}") from errors
+            await http.get("/dashboard")
+        except httpx2.ConnectError as error:
+            raise Refusal(f"No step answers at {service}: start one, make run STEP=1") from error
+        with tqdm(total=number, unit=" tickets") as bar:
+            left = iter(range(number))
+            try:
+                await asyncio.gather(*(send_tickets(http, left, bar) for _ in range(CLIENTS)))
+            except httpx2.HTTPError as error:
+                raise Refusal(f"It stopped after {bar.n} tickets: {error}") from error
 
 
 async def send_tickets(http: httpx2.AsyncClient, left: Iterator[int], bar: "tqdm[Never]") -> None:

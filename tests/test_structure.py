@@ -1,0 +1,74 @@
+"""What makes the four folders comparable: whole steps, the same files, one interface."""
+
+import ast
+import importlib
+import itertools
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from .servers import STEPS
+
+REPOSITORY = Path(__file__).parent.parent
+
+IDENTICAL = {
+    "__init__.py": STEPS,
+    "database.py": STEPS,
+    "errors.py": STEPS,
+    "schemas.py": STEPS[1:],
+    "queries.py": STEPS[2:],
+}
+
+
+def test_a_step_imports_nothing_of_the_repository_but_its_own_files(step: str) -> None:
+    for file in REPOSITORY.joinpath(step).glob("**/*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                assert not [each.name for each in node.names if is_ours(each.name)], file
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 1 or not is_ours(node.module or "."), file
+
+
+def is_ours(module: str) -> bool:
+    return module.startswith((".", "step_", "workbench", "tests"))
+
+
+def test_a_step_copied_out_of_the_repository_can_be_imported(step: str, tmp_path: Path) -> None:
+    shutil.copytree(REPOSITORY / step, tmp_path / step)
+    command = [sys.executable, "-c", f"import {step}.main as main; print(main.__file__)"]
+    printed = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert Path(printed.stdout.strip()).is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("file", IDENTICAL)
+def test_a_file_that_carries_no_idea_is_the_same_in_each_step(file: str) -> None:
+    assert len({REPOSITORY.joinpath(step, file).read_bytes() for step in IDENTICAL[file]}) == 1
+
+
+def test_other_files_differ_between_any_two_steps_that_have_them() -> None:
+    for old, new in itertools.pairwise(STEPS):
+        for file in REPOSITORY.joinpath(new).glob("*.py"):
+            if new not in IDENTICAL.get(file.name, ()) or old not in IDENTICAL[file.name]:
+                before = REPOSITORY.joinpath(old, file.name)
+                assert not before.exists() or before.read_bytes() != file.read_bytes(), file
+
+
+def test_a_step_has_every_file_of_the_step_before_it() -> None:
+    for old, new in itertools.pairwise(STEPS):
+        before = {file.name for file in REPOSITORY.joinpath(old).glob("*.py")}
+        assert before <= {file.name for file in REPOSITORY.joinpath(new).glob("*.py")}
+
+
+def test_the_openapi_documents_of_the_steps_are_identical(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MONGODB_URI", raising=False)
+    documents = set()
+    for step in STEPS:
+        with TestClient(importlib.import_module(f"{step}.main").app) as http:
+            documents.add(http.get("/openapi.json").content)
+    assert len(documents) == 1
