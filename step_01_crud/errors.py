@@ -39,6 +39,14 @@ async def mongodb_out_of_reach(request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": "MongoDB is out of reach"}, 503, headers={"Retry-After": "1"})
 
 
+async def refuse_other_json(request: Request) -> None:
+    """Refuse application/problem+json and its like, which FastAPI would take for JSON."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method != "GET" and content_type.endswith("+json"):
+        message = {"type": "content_type", "msg": "Content-Type should be application/json"}
+        raise RequestValidationError([message | {"loc": ("header", "content-type")}])
+
+
 HANDLERS: dict[int | type[Exception], Any] = {
     TicketNotFound: ticket_not_found,
     ClosedTicketReopened: closed_ticket_reopened,

@@ -100,6 +100,7 @@ OpenDatabase = Annotated[Database, Depends(get_database)]
 app = FastAPI(
     title="Support tickets",
     lifespan=lifespan,
+    dependencies=[Depends(errors.refuse_other_json)],
     max_body_size=1024 * 1024,
     exception_handlers=errors.HANDLERS,
     responses=errors.OF_ANY_ROUTE,
@@ -131,9 +132,8 @@ async def change(db: Database, ticket_id: str, changes: Document) -> Document:
         return_document=ReturnDocument.AFTER,
     )
     if ticket is None:
-        if await db.tickets.find_one({"_id": ObjectId(ticket_id)}) is None:
-            raise errors.TicketNotFound
-        raise errors.ClosedTicketReopened
+        found = await db.tickets.find_one({"_id": ObjectId(ticket_id)})
+        raise errors.ClosedTicketReopened if found else errors.TicketNotFound
     return ticket
 
 

@@ -94,6 +94,7 @@ async def get_dashboard(db: OpenDatabase) -> Dashboard:
 app = FastAPI(
     title="Support tickets",
     lifespan=lifespan,
+    dependencies=[Depends(errors.refuse_other_json)],
     max_body_size=1024 * 1024,
     exception_handlers=errors.HANDLERS,
     responses=errors.OF_ANY_ROUTE,

@@ -77,8 +77,7 @@ async def change_ticket(
         which, {"$set": changes, "$inc": {"version": 1}}, return_document=ReturnDocument.AFTER
     )
     if ticket is None:
-        if await db.tickets.find_one({"_id": ObjectId(ticket_id)}) is None:
-            raise TicketNotFound
-        raise ClosedTicketReopened
+        found = await db.tickets.find_one({"_id": ObjectId(ticket_id)})
+        raise ClosedTicketReopened if found else TicketNotFound
     await db.projected(ticket)
     return ticket

@@ -3,12 +3,11 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
-from pymongo.errors import PyMongoError
 
 from . import commands, errors, queries
 from .commands import AddAgentNote, ChangeStatus, CreateTicket, WriteSide
@@ -30,13 +29,11 @@ from .schemas import (
 async def get_write_side(
     request: Request, prefer: Annotated[list[str] | None, Header(include_in_schema=False)] = None
 ) -> WriteSide:
+    # A second at most: the command is durable, whether the read side shows it or not.
     patience = 0 if "respond-async" in preferences(prefer or []) else 1
 
     async def projected(ticket: Document) -> None:
-        # The command is durable: a read side that lags, or is down, is no reason for it to fail.
-        with suppress(TimeoutError, PyMongoError):
-            async with asyncio.timeout(patience):
-                await request.state.projected(ticket)
+        await request.state.projected(ticket, patience)
 
     return WriteSide(request.state.write.tickets, projected)
 
@@ -140,6 +137,7 @@ def create_app(*routers: APIRouter) -> FastAPI:
     app = FastAPI(
         title="Support tickets",
         lifespan=lifespan,
+        dependencies=[Depends(errors.refuse_other_json)],
         max_body_size=1024 * 1024,
         exception_handlers=errors.HANDLERS,
         responses=errors.OF_ANY_ROUTE,

@@ -8,15 +8,17 @@ batch is lost and none counts twice.
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import NoReturn, get_args
+from typing import get_args
 
+import pymongo
 from bson import ObjectId
 from pymongo import UpdateOne, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, PyMongoError
 
 from .connections import connect_both
 from .database import Database, Document, without_hurry
@@ -41,17 +43,12 @@ class Projector:
 
     async def catch_up(self) -> None:
         """Bring the read side up to what other steps wrote; build it where there is none."""
-        await create_indexes(self._write, self._read)
-        mark = {"unprojected": True}
-        await self._write.tickets.create_index("unprojected", partialFilterExpression=mark)
-        empty = {"seq": 0, "batch": [], "gen": 0, "rebuild": None} | dict.fromkeys(STATUSES, 0)
-        await self._read.dashboard.update_one(LOG, {"$setOnInsert": empty}, upsert=True)
+        await self._prepare()
         which = await changed_since(self._read)
         if which:
             # A row only gives way to a newer version, and steps 1 and 2 raise none.
-            behind = await self._write.tickets.update_many(
-                which, {"$inc": {"version": 1}, "$set": mark}
-            )
+            raised = {"$inc": {"version": 1}, "$set": {"unprojected": True}}
+            behind = await self._write.tickets.update_many(which, raised)
             logger.info("Catching up with %d tickets", behind.modified_count)
         if not which or (await self._read_log())["rebuild"]:
             async for done in self.rebuild():
@@ -64,34 +61,50 @@ class Projector:
 
         Where a rebuild is under way already, this one joins it.
         """
-        start = {"after": ObjectId(bytes(12))} | dict.fromkeys(STATUSES, 0)
+        await self._prepare()
         while not (log := await self._read_log())["rebuild"]:
-            await self._write_log(log, {"gen": log["gen"] + 1, "batch": [], "rebuild": start})
+            change = {"gen": log["gen"] + 1, "batch": [], "rebuild": new_rebuild()}
+            await self._write_log(log, change)
         while rebuild := (await self._read_log())["rebuild"]:
             yield sum(rebuild[status] for status in STATUSES)
             await self.project()
 
-    async def run(self, idle: float) -> NoReturn:
-        """Project whenever woken, and every `idle` seconds, for marks that others left."""
-        while True:
+    async def _prepare(self) -> None:
+        """Create what is not there: the indexes, and a log that says that all is to be built."""
+        await create_indexes(self._write, self._read)
+        await self._write.tickets.create_index(
+            "unprojected", partialFilterExpression={"unprojected": True}
+        )
+        await self._read.dashboard.update_one(LOG, {"$setOnInsert": new_log()}, upsert=True)
+
+    async def run(self, idle: float) -> None:
+        """Project until cancelled: whenever woken, and after `idle` seconds, for others' marks."""
+        this_task = asyncio.current_task()
+        # PyMongo may swallow a cancellation, so that it has to be looked for.
+        while this_task and not this_task.cancelling():
             this_pass, self._next_pass = self._next_pass, asyncio.Event()
             self._wake.clear()
-            caught_up = False
-            while not caught_up:
-                try:
-                    caught_up = await self.project()
-                except Exception:  # Whatever it is: all that there is to know is in MongoDB.
-                    logger.exception("Projecting failed, and is tried again")
-                    await asyncio.sleep(0.2)
+            while not await self._try_to_project() and not this_task.cancelling():
+                pass
             this_pass.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(idle):
                     await self._wake.wait()
 
-    async def projected(self, ticket: Document) -> None:
-        """Wait until the ticket, like all that is marked by now, is on the read side."""
+    async def projected(self, _ticket: Document, patience: float) -> None:
+        """Wait, `patience` seconds at most, until all that is marked by now is projected."""
         self._wake.set()
-        await self._next_pass.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._next_pass.wait()
+
+    async def _try_to_project(self) -> bool:
+        try:
+            return await self.project()
+        except Exception:  # Whatever it is: all that there is to know is in MongoDB.
+            logger.exception("Projecting failed, and is tried again")
+            await asyncio.sleep(0.2)
+            return False
 
     async def project(self) -> bool:
         """Make one pass; return False where tickets that were marked before it may still be."""
@@ -183,7 +196,10 @@ class Projector:
         # No majority is waited for: a mark that comes back is only taken off again.
         tickets = self._write.get_collection("tickets", write_concern=WriteConcern(w=1))
         unset = {"$unset": {"unprojected": "", "parked": ""}}
-        updates = [UpdateOne({"_id": row["_id"], "version": row["version"]}, unset) for row in rows]
+        # Steps 1 and 2 write no version, which None matches.
+        updates = [
+            UpdateOne({"_id": row["_id"], "version": row["version"] or None}, unset) for row in rows
+        ]
         if updates:
             await tickets.bulk_write(updates, ordered=False)
 
@@ -204,6 +220,19 @@ class Projector:
         return list(rows.values())
 
 
+def new_log() -> Document:
+    """Return the log of a read model that is to be built."""
+    gen = int(time.time() * 1000)  # newer than any row that is left of a log that was lost
+    return {"seq": 0, "batch": [], "gen": gen, "rebuild": new_rebuild()} | dict.fromkeys(
+        STATUSES, 0
+    )
+
+
+def new_rebuild() -> Document:
+    """Return how far a rebuild has come that is just beginning."""
+    return {"after": ObjectId(bytes(12))} | dict.fromkeys(STATUSES, 0)
+
+
 def is_newer(row: Document, stored: Document | None) -> bool:
     return not stored or (row["gen"], row["version"]) > (stored["gen"], stored["version"])
 
@@ -221,13 +250,15 @@ def moved(counts: Document, rows: list[Document], replaced: list[Document]) -> D
     return {status: counts[status] + change[status] for status in STATUSES}
 
 
-async def row_in_place(read: Database, ticket: Document) -> None:
-    """Wait until the ticket has been projected, by whatever process."""
+async def row_in_place(read: Database, ticket: Document, patience: float) -> None:
+    """Wait, `patience` seconds at most, until the ticket is projected by whatever process."""
     row = {"_id": ticket["_id"], "version": {"$gte": ticket["version"]}}
+    deadline = time.monotonic() + patience
     found = None
-    while found is None:
-        await asyncio.sleep(0.005)
-        found = await read.ticket_list.find_one(row, ["_id"])
+    with suppress(PyMongoError), pymongo.timeout(patience):
+        while found is None and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+            found = await read.ticket_list.find_one(row, ["_id"])
 
 
 @asynccontextmanager

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pymongo_async_mock.patches
 import pytest
 from fastapi.testclient import TestClient
 from pymongo import MongoClient
+from pymongo_async_mock import AsyncMongoMockClient
 from xdist.workermanage import WorkerController
 
 from workbench.mongod import NoMongod, find_mongod, start_mongod
@@ -20,6 +22,11 @@ from .servers import STEPS, free_port
 
 MONGODB_URI = pytest.StashKey[str | None]()
 NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in this run"
+
+# pymongo-async-mock wraps a method of mongomock once more with each new collection, until a long
+# test run meets Python's recursion limit. Once is enough.
+_ = AsyncMongoMockClient()["any"]["any"]
+pymongo_async_mock.patches._patch_bulk_update_sort = lambda collection: collection
 
 at_end = ExitStack()
 

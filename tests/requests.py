@@ -1,0 +1,99 @@
+"""What the files of the contract suite share: requests, ways to read the answers, a clock."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+Json = dict[str, Any]
+Command = tuple[str, str, Json]
+
+NEW_TICKET = {"customer_id": "customer-7", "subject": "Cannot log in", "message": "Please help."}
+UNKNOWN_ID = "0123456789abcdef01234567"
+
+
+def commands_on(ticket_id: str) -> list[Command]:
+    """Every way to change a ticket, as method, path and body."""
+    ticket = f"/tickets/{ticket_id}"
+    return [
+        ("PATCH", ticket, {"status": "triaged", "agent_note": "Called back"}),
+        ("POST", f"{ticket}/status", {"new_status": "triaged"}),
+        ("POST", f"{ticket}/agent-note", {"note": "Called back"}),
+    ]
+
+
+def all_commands(ticket_id: str) -> list[Command]:
+    return [("POST", "/tickets", NEW_TICKET), *commands_on(ticket_id)]
+
+
+def create(http: TestClient, **fields: str) -> Json:
+    response = http.post("/tickets", json=NEW_TICKET | fields)
+    assert response.status_code == 201, response.text
+    ticket: Json = response.json()
+    return ticket
+
+
+def patch(http: TestClient, ticket: Json, **changes: str | None) -> Json:
+    response = http.patch(f"/tickets/{ticket['id']}", json=changes)
+    assert response.status_code == 200, response.text
+    changed: Json = response.json()
+    return changed
+
+
+def change_status(http: TestClient, ticket: Json, new_status: str) -> None:
+    response = http.post(f"/tickets/{ticket['id']}/status", json={"new_status": new_status})
+    assert response.status_code == 204, response.text
+
+
+def add_note(http: TestClient, ticket: Json, note: str) -> None:
+    response = http.post(f"/tickets/{ticket['id']}/agent-note", json={"note": note})
+    assert response.status_code == 204, response.text
+
+
+def read(http: TestClient, ticket: Json) -> Json:
+    response = http.get(f"/tickets/{ticket['id']}")
+    assert response.status_code == 200, response.text
+    details: Json = response.json()
+    return details
+
+
+def read_list(http: TestClient, **query: str | int | bool) -> list[Json]:
+    response = http.get("/tickets", params=query)
+    assert response.status_code == 200, response.text
+    items: list[Json] = response.json()
+    return items
+
+
+def read_list_item(http: TestClient, ticket: Json) -> Json:
+    [item] = [each for each in read_list(http, limit=100) if each["id"] == ticket["id"]]
+    return item
+
+
+def read_dashboard(http: TestClient) -> Json:
+    response = http.get("/dashboard")
+    assert response.status_code == 200, response.text
+    counts: Json = response.json()
+    return counts
+
+
+def read_everything(http: TestClient) -> tuple[list[Json], list[Json], Json]:
+    """All that the service shows: to be compared before and after what must change nothing."""
+    items = read_list(http, limit=100)
+    return items, [read(http, item) for item in items], read_dashboard(http)
+
+
+def assert_refused(response: Response, *statuses: int) -> None:
+    """The answer has one of these statuses and says in JSON what is wrong."""
+    assert response.status_code in statuses, response.text
+    assert response.json()["detail"]
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def wait_for_the_next_millisecond() -> None:
+    start = now()
+    while now() == start:
+        pass
