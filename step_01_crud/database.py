@@ -74,4 +74,4 @@ def give_up(reason: str) -> NoReturn:
     """End the process with `reason` as its last line and exit status not 0."""
     # At exit, since uvicorn logs a traceback and a line of its own when a start fails.
     atexit.register(print, reason, file=sys.stderr)
-    raise SystemExit(1)
+    raise SystemExit(1) from None
