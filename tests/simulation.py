@@ -1,0 +1,131 @@
+"""A world in which a seed decides, at each database operation, who goes on and who dies.
+
+Its actors are coroutines of the step itself. Their collections are mongomock's, wrapped so
+that an actor gives way before and after each operation; one that dies after an operation has
+made its change and never heard of it. A bulk write gives way between its operations, which a
+server carries out one by one, too. The same seed always gives the same run.
+"""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from types import SimpleNamespace, coroutine
+from typing import Any, cast
+
+from pymongo.errors import BulkWriteError
+from pymongo_async_mock import AsyncMongoMockClient
+
+Actor = Callable[[], Coroutine[None, None, None]]
+
+
+@coroutine
+def give_way() -> Generator[None, None, None]:
+    yield
+
+
+class Collection:
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        async def operation(*arguments: Any, **options: Any) -> Any:
+            await give_way()
+            try:
+                return await getattr(self._collection, name)(*arguments, **options)
+            finally:
+                await give_way()
+
+        return operation
+
+    def find(self, *arguments: Any, **options: Any) -> "Cursor":
+        return Cursor(self._collection.find(*arguments, **options))
+
+    async def bulk_write(self, operations: list[Any], **options: Any) -> None:
+        failed = []
+        for operation in operations:
+            await give_way()
+            try:
+                await self._collection.bulk_write([operation], **options)
+            except BulkWriteError as error:
+                failed += error.details["writeErrors"]
+        await give_way()
+        if failed:
+            raise BulkWriteError({"writeErrors": failed})
+
+
+class Cursor:
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    async def to_list(self) -> list[Any]:
+        await give_way()
+        return cast(list[Any], await self._cursor.to_list())
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        for document in await self.to_list():
+            yield document
+
+
+# One for all worlds: pymongo-async-mock wraps mongomock once more for each new collection.
+server = AsyncMongoMockClient(tz_aware=True)
+
+
+class World:
+    """The empty databases of both sides, and what may happen to those who use them."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.tickets = server["write"].tickets
+        self.ticket_list = server["read"].ticket_list
+        self.dashboard = server["read"].dashboard
+        tickets = Collection(self.tickets)
+        self.write: Any = SimpleNamespace(tickets=tickets, get_collection=lambda *_, **__: tickets)
+        self.read: Any = SimpleNamespace(
+            ticket_list=Collection(self.ticket_list), dashboard=Collection(self.dashboard)
+        )
+        run_alone(self._empty())
+
+    async def _empty(self) -> None:
+        for collection in (self.tickets, self.ticket_list, self.dashboard):
+            await collection.delete_many({})
+
+    def run(self, clients: list[Actor], workers: list[Actor], deaths: int) -> None:
+        """Let all go on by turns until each client has ended or died, then end the workers.
+
+        Now and then somebody falls asleep for a while, and somebody dies; a worker that dies
+        is started again at once.
+        """
+        alive = [(actor, actor()) for actor in [*clients, *workers]]
+        asleep = Counter[Coroutine[None, None, None]]()
+        while any(actor in clients for actor, _ in alive):
+            chosen = self.random.randrange(len(alive))
+            actor, running = alive[chosen]
+            asleep[running] -= 1
+            if asleep[running] > 0:
+                continue
+            if self.random.random() < 0.02:
+                asleep[running] = self.random.randint(1, 100)
+            elif deaths and self.random.random() < 0.02:
+                deaths -= 1
+                running.close()
+                if actor in clients:
+                    del alive[chosen]
+                else:
+                    alive[chosen] = actor, actor()
+            else:
+                try:
+                    running.send(None)
+                except StopIteration:
+                    del alive[chosen]
+        for _, running in alive:
+            running.close()
+
+
+def run_alone(actor: Coroutine[None, None, None]) -> None:
+    """Let one actor go on to its end, with nobody in between."""
+    for _ in range(100_000):
+        try:
+            actor.send(None)
+        except StopIteration:
+            return
+    raise AssertionError("It never ends")

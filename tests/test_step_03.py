@@ -1,0 +1,132 @@
+"""What only step 3 has: a read model projected in the request, with its guard and its gap."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.database import Database
+
+from step_03_projections.database import connect
+from step_03_projections.main import app
+from step_03_projections.projections import catch_up, project
+
+from .recount import Document, recount, served, tickets_of_step_1
+from .servers import run_to_end, serve
+
+TICKET = {"customer_id": "c-42", "subject": "No invoice", "message": "It never came"}
+CHANGES = [
+    ("status", {"new_status": "triaged"}),
+    ("agent-note", {"note": "Sent again"}),
+    ("status", {"new_status": "open"}),
+    ("agent-note", {"note": ""}),
+]
+CLOSE = ("status", {"new_status": "closed"})
+
+
+@pytest.fixture
+def db(mongo: MongoClient[dict[str, Any]], database: str) -> Database[Document]:
+    return mongo[database]
+
+
+@pytest.fixture
+def tickets(db: Database[Document]) -> Collection[Document]:
+    """The tickets that step 1 left in the database yesterday."""
+    db.tickets.insert_many(tickets_of_step_1(30))
+    return db.tickets
+
+
+def versions_of(ticket: Document) -> list[Document]:
+    return [
+        {**ticket, "version": version, "status": status}
+        for version, status in enumerate(("open", "triaged", "closed"), start=1)
+    ]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+def test_a_row_gives_way_only_to_a_newer_version(
+    order: tuple[int, ...], mongod: str, db: Database[Document]
+) -> None:
+    async def project_in_order() -> None:
+        async with connect(mongod, db.name) as database:
+            await catch_up(database)
+            for number in order:
+                await project(database, versions[number])
+
+    versions = versions_of({"_id": 1, **tickets_of_step_1(1)[0]})
+    asyncio.run(project_in_order())
+    assert [row["version"] for row in db.ticket_list.find()] == [3]
+    assert db.dashboard.find_one({}, {"_id": 0}) == {"open": 0, "triaged": 0, "closed": 1}
+
+
+def test_versions_that_are_projected_at_once_count_once(
+    mongod: str, db: Database[Document]
+) -> None:
+    async def project_at_once() -> None:
+        async with connect(mongod, db.name) as database:
+            await catch_up(database)
+            await asyncio.gather(*(project(database, each) for each in versions))
+
+    tickets = enumerate(tickets_of_step_1(30))
+    versions = [each for _id, ticket in tickets for each in versions_of({"_id": _id, **ticket})]
+    asyncio.run(project_at_once())
+    assert [row["version"] for row in db.ticket_list.find()] == [3] * 30
+    assert db.dashboard.find_one({}, {"_id": 0}) == {"open": 0, "triaged": 0, "closed": 30}
+
+
+def test_requests_at_once_on_a_few_tickets_leave_what_a_recount_finds(
+    tickets: Collection[Document],
+) -> None:
+    paths = [f"/tickets/{ticket['_id']}" for ticket in tickets.find({"status": "open"}, limit=4)]
+    changes = [(path, *change) for path in paths for change in CHANGES] * 12
+    changes += [(path, *CLOSE) for path in paths] * 2
+    with serve("step_03_projections.main:app", "--workers", "2") as server:
+
+        def send(change: tuple[str, str, dict[str, str]]) -> int:
+            path, route, body = change
+            return server.http.post(f"{path}/{route}", json=body).status_code
+
+        with ThreadPoolExecutor(20) as threads:
+            assert set(threads.map(send, changes)) <= {204, 409}
+        assert served(server.http) == recount(tickets)
+
+
+def test_a_crash_before_its_projection_leaves_the_list_behind_until_it_is_rebuilt(
+    tickets: Collection[Document],
+) -> None:
+    with TestClient(app) as http:
+        before = served(http)
+        an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+        crashed = tickets.find({"status": "open"})[0]
+        change = {"status": "closed", "updated_at": an_hour_ago}
+        tickets.update_one(crashed, {"$set": change, "$inc": {"version": 1}})
+        assert http.get(f"/tickets/{crashed['_id']}").json()["status"] == "closed"
+        assert served(http) == before
+        assert http.post("/tickets", json=TICKET).status_code == 201
+    with TestClient(app) as http:
+        assert served(http) != recount(tickets)
+    rebuilt = run_to_end("step_03_projections.rebuild")
+    assert rebuilt.returncode == 0
+    assert "31/31" in rebuilt.stdout  # the progress bar
+    with TestClient(app) as http:
+        assert served(http) == recount(tickets)
+
+
+def test_a_build_that_was_killed_is_finished_at_the_next_start(
+    db: Database[Document], tickets: Collection[Document]
+) -> None:
+    with TestClient(app):
+        pass
+    # The counts come last, so that this is what a build leaves that was killed.
+    db.dashboard.drop()
+    db.ticket_list.delete_many({"status": "triaged"})
+    # And this is what step 1 does when it is started next.
+    closed_now = {"status": "closed", "updated_at": datetime.now(UTC)}
+    tickets.update_one({"status": "open"}, {"$set": closed_now})
+    with TestClient(app) as http:
+        assert served(http) == recount(tickets)
