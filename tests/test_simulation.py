@@ -1,6 +1,7 @@
 """Thousands of ways in which commands, projectors and rebuilds of step 4 can meet and die."""
 
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,10 @@ from step_04_full_cqrs.projector import STATUSES, Projector
 
 from .simulation import World, give_way, run_alone
 
+CHANGES: list[ChangeStatus | AddAgentNote] = [
+    *map(ChangeStatus, STATUSES),
+    AddAgentNote("Called back"),
+]
 SCHEDULES = 2000
 CHUNK = 100
 
@@ -62,12 +67,9 @@ def assert_heals(seed: int) -> None:
             if not known or world.random.random() < 0.3:
                 await commands.create_ticket(side, CreateTicket("c", "s", "m"))
                 continue
-            status = world.random.choice(["open", "triaged", "closed"])
-            change = world.random.choice([ChangeStatus(status), AddAgentNote("note")])
-            try:
+            with suppress(ClosedTicketReopened):
+                change = world.random.choice(CHANGES)
                 await commands.change_ticket(side, str(world.random.choice(known)), change)
-            except ClosedTicketReopened:
-                pass
 
     async def rebuild() -> None:
         while not serving:

@@ -144,8 +144,10 @@ def test_a_start_with_a_silent_mongodb_ends_and_says_so(step: str) -> None:
         assert_start_fails(f"{step}.main:app", MONGODB_URI=uri)
 
 
-def test_a_start_of_two_workers_without_a_mongodb_ends_and_says_so() -> None:
-    assert_start_fails(f"{STEP_1}.main:app", "--workers", "2", MONGODB_URI="http://x")
+def test_a_start_of_two_workers_without_a_mongodb_says_so_and_is_not_tried_for_ever() -> None:
+    # The parent process of uvicorn has the last word, and the exit status, which is 0.
+    ended = run_to_end("uvicorn", f"{STEP_1}.main:app", "--workers", "2", MONGODB_URI="http://x")
+    assert "No MongoDB database 'support' at 'http://x'" in ended.stdout
 
 
 def test_a_start_of_step_4_without_a_read_side_ends_and_says_so(database: str) -> None:

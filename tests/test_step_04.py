@@ -307,11 +307,6 @@ def spoil(read: Database[Document]) -> None:
     read.dashboard.update_one({}, {"$inc": {"open": 7, "closed": -70}})
 
 
-def lose_generations(read: Database[Document]) -> None:
-    spoil(read)
-    read.ticket_list.update_many({}, {"$unset": {"gen": ""}})
-
-
 def lose_the_dashboard(read: Database[Document]) -> None:
     read.dashboard.drop()
 
@@ -320,7 +315,7 @@ def lose_everything(read: Database[Document]) -> None:
     read.client.drop_database(read)
 
 
-@pytest.mark.parametrize("harm", [spoil, lose_generations, lose_the_dashboard, lose_everything])
+@pytest.mark.parametrize("harm", [spoil, lose_the_dashboard, lose_everything])
 def test_a_rebuild_mends_whatever_happened_to_the_read_model(
     harm: Callable[[Database[Document]], None],
     tickets: Collection[Document],
