@@ -146,7 +146,8 @@ def test_a_start_with_a_silent_mongodb_ends_and_says_so(step: str) -> None:
 
 def test_a_start_of_two_workers_without_a_mongodb_says_so_and_is_not_tried_for_ever() -> None:
     # The parent process of uvicorn has the last word, and the exit status, which is 0.
-    ended = run_to_end("uvicorn", f"{STEP_1}.main:app", "--workers", "2", MONGODB_URI="http://x")
+    command = ["uvicorn", f"{STEP_1}.main:app", "--port", str(free_port()), "--workers", "2"]
+    ended = run_to_end(*command, MONGODB_URI="http://x")
     assert "No MongoDB database 'support' at 'http://x'" in ended.stdout
 
 
