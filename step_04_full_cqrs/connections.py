@@ -18,5 +18,7 @@ async def connect_both(*, in_memory: bool = False) -> AsyncIterator[tuple[Databa
     uri, name = mongodb_uri(), database_name()
     read_uri = os.environ.get("READ_MONGODB_URI", uri)
     read_name = os.environ.get("READ_MONGODB_DATABASE", f"{name}_read")
+    if (read_uri, read_name) == (uri, name):
+        give_up(f"READ_MONGODB_DATABASE cannot be {name!r} too: the read side needs its own")
     async with connect(uri, name) as write, connect(read_uri, read_name) as read:
         yield write, read

@@ -14,7 +14,7 @@ def to_row(ticket: Document) -> Document:
         "updated_at": timestamp(ticket["updated_at"]),
         "preview": preview(ticket["message"]),
         "has_note": (ticket["agent_note"] or "").strip(" \t\n\v\f\r") != "",
-        "version": ticket.get("version", 0),  # steps 1 and 2 write none
+        "version": int(ticket.get("version", 0)),  # steps 1 and 2 write none
     }
 
 

@@ -65,9 +65,11 @@ class Projector:
         while not (log := await self._read_log())["rebuild"]:
             change = {"gen": log["gen"] + 1, "batch": [], "rebuild": new_rebuild()}
             await self._write_log(log, change)
-        while rebuild := (await self._read_log())["rebuild"]:
+        while rebuild := log["rebuild"]:
             yield sum(rebuild[status] for status in STATUSES)
             await self.project()
+            log = await self._read_log()
+        yield sum(log[status] for status in STATUSES)
 
     async def _prepare(self) -> None:
         """Create what is not there: the indexes, and a log that says that all is to be built."""
@@ -80,7 +82,7 @@ class Projector:
     async def run(self, idle: float) -> None:
         """Project until cancelled: whenever woken, and after `idle` seconds, for others' marks."""
         this_task = asyncio.current_task()
-        # PyMongo may swallow a cancellation, so that it has to be looked for.
+        # In Python 3.11, PyMongo's wait_for() may swallow a cancellation (python/cpython#86296).
         while this_task and not this_task.cancelling():
             this_pass, self._next_pass = self._next_pass, asyncio.Event()
             self._wake.clear()
@@ -114,7 +116,7 @@ class Projector:
         rows = await self._to_rows([*marked, *scanned], log["gen"])
         ids = {"_id": {"$in": [row["_id"] for row in rows]}}
         found = self._read.ticket_list.find(ids, session=self._session)
-        stored = {row["_id"]: row async for row in found}
+        stored = {row["_id"]: row for row in await found.to_list()}
         batch = [row for row in rows if is_newer(row, stored.get(row["_id"]))]
         replaced = [stored[row["_id"]] for row in batch if row["_id"] in stored]
 
@@ -147,12 +149,12 @@ class Projector:
     ) -> Document:
         """Return what changes in the log as these tickets are rebuilt, or as none are left."""
         # Rows of older generations have not been counted in this one.
-        recounted = [row for row in replaced if row["gen"] == log["gen"]]
+        recounted = [row for row in replaced if row.get("gen") == log["gen"]]
         counts = moved(log["rebuild"], batch, recounted)
         if scanned:
             return {"rebuild": counts | {"after": scanned[-1]["_id"]}}
         with without_hurry():
-            await self._read.ticket_list.delete_many({"gen": {"$lt": log["gen"]}})
+            await self._read.ticket_list.delete_many(before(log["gen"]))
         return counts | {"rebuild": None}
 
     async def _read_log(self) -> Document:
@@ -234,13 +236,20 @@ def new_rebuild() -> Document:
 
 
 def is_newer(row: Document, stored: Document | None) -> bool:
-    return not stored or (row["gen"], row["version"]) > (stored["gen"], stored["version"])
+    """Tell whether the row is to replace the stored one, of which nothing is taken for granted."""
+    place = row["gen"], row["version"]
+    return stored is None or place > (stored.get("gen", 0), stored.get("version", 0))
 
 
 def older_than(row: Document) -> Document:
-    """Return is_newer() as a filter."""
-    older_version = {"gen": row["gen"], "version": {"$lt": row["version"]}}
-    return {"_id": row["_id"], "$or": [{"gen": {"$lt": row["gen"]}}, older_version]}
+    """Return a filter for the stored row, if the row is newer."""
+    older_version = {"gen": row["gen"], "version": {"$not": {"$gte": row["version"]}}}
+    return {"_id": row["_id"], "$or": [before(row["gen"]), older_version]}
+
+
+def before(gen: int) -> Document:
+    """Return a filter for the rows of older generations, or of none."""
+    return {"gen": {"$not": {"$gte": gen}}}
 
 
 def moved(counts: Document, rows: list[Document], replaced: list[Document]) -> Document:

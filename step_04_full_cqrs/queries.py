@@ -24,9 +24,10 @@ async def list_tickets(
         which["status"] = status
     if has_note is not None:
         which["has_note"] = has_note
-    rows = db.ticket_list.find(
-        which, sort=[("updated_at", -1), ("_id", -1)], skip=skip, limit=limit
-    )
+    newest_first = [("updated_at", -1), ("_id", -1)]
+    rows = db.ticket_list.find(which, sort=newest_first, skip=skip, limit=limit)
+    # The index of just these filters, as MongoDB may prefer one that has only some of them.
+    rows = rows.hint([*((each, 1) for each in which), *newest_first])
     return [TicketListItem.model_validate(row) for row in await rows.to_list()]
 
 

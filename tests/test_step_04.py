@@ -266,6 +266,7 @@ def test_a_first_build_that_was_killed_is_finished_before_the_port_opens(
         {"$unset": {"message": ""}},
         {"$set": {"status": "lost"}},
         {"$set": {"message": None}, "$unset": {"version": ""}},
+        {"$set": {"version": None}},
     ],
     ids=str,
 )
@@ -289,7 +290,10 @@ def test_a_poison_ticket_is_parked_and_stops_no_other(
     assert parked["_id"] == whole["_id"]
     assert f"{whole['_id']} is parked: {parked['parked']}" in caplog.text
 
-    tickets.update_one(poison, {"$set": {each: whole[each] for each in ("message", "status")}})
+    tickets.update_one(
+        poison,
+        {"$set": {each: whole[each] for each in ("message", "status", *damage.get("$set", ()))}},
+    )
     assert run_to_end(REBUILD).returncode == 0
     assert served(service) == recount(tickets)
     assert tickets.find_one({"parked": {"$exists": True}}) is None
@@ -307,6 +311,11 @@ def spoil(read: Database[Document]) -> None:
     read.dashboard.update_one({}, {"$inc": {"open": 7, "closed": -70}})
 
 
+def lose_generations(read: Database[Document]) -> None:
+    spoil(read)
+    read.ticket_list.update_many({}, {"$unset": {"gen": ""}})
+
+
 def lose_the_dashboard(read: Database[Document]) -> None:
     read.dashboard.drop()
 
@@ -315,7 +324,7 @@ def lose_everything(read: Database[Document]) -> None:
     read.client.drop_database(read)
 
 
-@pytest.mark.parametrize("harm", [spoil, lose_the_dashboard, lose_everything])
+@pytest.mark.parametrize("harm", [spoil, lose_generations, lose_the_dashboard, lose_everything])
 def test_a_rebuild_mends_whatever_happened_to_the_read_model(
     harm: Callable[[Database[Document]], None],
     tickets: Collection[Document],
