@@ -41,7 +41,7 @@ async def connect(uri: str | None, name: str) -> AsyncIterator[Database]:
     Dates come back aware, in UTC. What was acknowledged survives a failover, and what is
     read will not be rolled back. An operation raises PyMongoError within 3 seconds where
     MongoDB is down and within 15 where it stays silent. Ends the process, saying why,
-    where MongoDB cannot be reached within 4 seconds.
+    where MongoDB cannot be reached within 3 seconds.
     """
     if uri is None:
         yield cast(Database, AsyncMongoMockClient(tz_aware=True)[name])
@@ -54,13 +54,14 @@ async def connect(uri: str | None, name: str) -> AsyncIterator[Database]:
             readConcernLevel="majority",
             serverSelectionTimeoutMS=2000,
             connectTimeoutMS=2000,
-            socketTimeoutMS=10000,
+            socketTimeoutMS=8000,
         )
         database = client[name]
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(3):
             await database.command("ping")
     except (PyMongoError, ValueError, TimeoutError) as error:
-        give_up(f"No MongoDB database {name!r} at {uri!r}: {error or 'no answer'}")
+        place = uri.rpartition("@")[2]  # without a password
+        give_up(f"No MongoDB database {name!r} at {place!r}: {error or 'no answer'}")
     async with client:
         yield database
 

@@ -1,4 +1,4 @@
-"""Thousands of ways in which commands, projectors and rebuilds of step 4 can meet and die."""
+"""Hundreds of ways in which commands, projectors and rebuilds of step 4 can meet and die."""
 
 from collections import Counter
 from contextlib import suppress
@@ -19,7 +19,7 @@ CHANGES: list[ChangeStatus | AddAgentNote] = [
     *map(ChangeStatus, STATUSES),
     AddAgentNote("Called back"),
 ]
-SCHEDULES = 2000
+SCHEDULES = 500
 CHUNK = 100
 
 

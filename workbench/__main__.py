@@ -115,7 +115,8 @@ def ping(uri: str) -> None:
         with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=2000) as client:
             client.admin.command("ping")
     except (PyMongoError, ValueError) as error:
-        raise Refusal(f"No MongoDB at MONGODB_URI={uri!r}: {error}") from error
+        place = uri.rpartition("@")[2]  # without a password
+        raise Refusal(f"No MongoDB at {place!r}, where MONGODB_URI says: {error}") from error
 
 
 def main() -> None:
