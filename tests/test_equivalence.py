@@ -200,11 +200,11 @@ lock_step = partial(
 
 
 def test_the_steps_and_the_model_answer_alike_on_mongomock() -> None:
-    run_state_machine_as_test(LockStep, settings=lock_step(max_examples=15))
+    run_state_machine_as_test(LockStep, settings=lock_step(max_examples=10))
 
 
 def test_the_steps_and_the_model_answer_alike_on_mongod(mongod: str) -> None:
     class OnMongod(LockStep):
         mongodb_uri = mongod
 
-    run_state_machine_as_test(OnMongod, settings=lock_step(max_examples=2))
+    run_state_machine_as_test(OnMongod, settings=lock_step(max_examples=1))

@@ -19,7 +19,7 @@ CHANGES: list[ChangeStatus | AddAgentNote] = [
     *map(ChangeStatus, STATUSES),
     AddAgentNote("Called back"),
 ]
-SCHEDULES = 500
+SCHEDULES = 300
 CHUNK = 100
 
 
