@@ -48,11 +48,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[MONGODB_URI] = mongod.uri
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Run on all cores, and on one more, since some tests wait for a time limit to pass."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_configure_node(node: WorkerController) -> None:
     node.workerinput["mongodb_uri"] = node.config.stash[MONGODB_URI]
 

@@ -1,5 +1,6 @@
 """What a client sees while MongoDB is lost, silent or without a primary, and right after."""
 
+import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -100,6 +101,7 @@ def lose(mongod: Mongod) -> None:
 @contextmanager
 def silenced(mongod: Mongod) -> Iterator[None]:
     mongod.process.send_signal(signal.SIGSTOP)
+    os.waitpid(mongod.process.pid, os.WUNTRACED)  # until it has stopped
     try:
         yield
     finally:
