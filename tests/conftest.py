@@ -68,6 +68,7 @@ def mongod(pytestconfig: pytest.Config) -> str:
     """The URI of the real mongod."""
     uri = pytestconfig.stash[MONGODB_URI]
     if uri is None:
+        # Only where no mongod can be had, which the summary says in red; in CI the run has ended.
         pytest.skip(NO_MONGOD)
     return uri
 
