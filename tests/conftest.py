@@ -18,6 +18,7 @@ from xdist.workermanage import WorkerController
 
 from workbench.mongod import NoMongod, find_mongod, start_mongod
 
+from .lanes import LANES, Lane
 from .servers import STEPS, free_port
 
 MONGODB_URI = pytest.StashKey[str | None]()
@@ -29,6 +30,10 @@ _ = AsyncMongoMockClient()["any"]["any"]
 pymongo_async_mock.patches._patch_bulk_update_sort = lambda collection: collection
 
 at_end = ExitStack()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lane", choices=LANES, default="full", help="how hard to try")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,6 +66,12 @@ def pytest_terminal_summary(
 ) -> None:
     if config.stash[MONGODB_URI] is None:
         terminalreporter.section(NO_MONGOD, sep="!", red=True)
+
+
+@pytest.fixture(scope="session")
+def lane(pytestconfig: pytest.Config) -> Lane:
+    """How hard this run tries."""
+    return LANES[pytestconfig.getoption("lane")]
 
 
 @pytest.fixture(scope="session")

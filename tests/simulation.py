@@ -3,19 +3,24 @@
 Its actors are coroutines of the step itself. Their collections are mongomock's, wrapped so
 that an actor gives way before and after each operation; one that dies after an operation has
 made its change and never heard of it. A bulk write gives way between its operations, which a
-server carries out one by one, too. The same seed always gives the same run.
+server carries out one by one, too. The clock is the world's own and moves by up to two
+minutes whenever it is read. The same seed always gives the same run.
+
+FoundationDB is tested like this: https://apple.github.io/foundationdb/testing.html
 """
 
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace, coroutine
 from typing import Any, cast
 
 from pymongo.errors import BulkWriteError
 from pymongo_async_mock import AsyncMongoMockClient
 
-Actor = Callable[[], Coroutine[None, None, None]]
+Act = Coroutine[None, None, None]
+Actor = Callable[[], Act]
 
 
 @coroutine
@@ -75,6 +80,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self._moment = datetime(2026, 1, 1, tzinfo=UTC)
         self.tickets = server["write"].tickets
         self.ticket_list = server["read"].ticket_list
         self.dashboard = server["read"].dashboard
@@ -89,29 +95,36 @@ class World:
         for collection in (self.tickets, self.ticket_list, self.dashboard):
             await collection.delete_many({})
 
-    def run(self, clients: list[Actor], workers: list[Actor], deaths: int) -> None:
+    def now(self, _timezone: tzinfo) -> datetime:
+        self._moment += timedelta(seconds=self.random.uniform(0, 120))
+        return self._moment
+
+    def run(self, clients: list[Actor], workers: list[Actor], deaths: int, always: Actor) -> None:
         """Let all go on by turns until each client has ended or died, then end the workers.
 
         Now and then somebody falls asleep for a while, and somebody dies; a worker that dies
-        is started again at once.
+        is started again at once. At any moment, `always` may be asked whether all is well.
         """
         alive = [(actor, actor()) for actor in [*clients, *workers]]
-        asleep = Counter[Coroutine[None, None, None]]()
+        asleep = Counter[Act]()
         while any(actor in clients for actor, _ in alive):
             chosen = self.random.randrange(len(alive))
             actor, running = alive[chosen]
             asleep[running] -= 1
             if asleep[running] > 0:
                 continue
-            if self.random.random() < 0.02:
+            chance = self.random.random()
+            if chance < 0.02:
                 asleep[running] = self.random.randint(1, 100)
-            elif deaths and self.random.random() < 0.02:
+            elif chance < 0.04 and deaths:
                 deaths -= 1
                 running.close()
                 if actor in clients:
                     del alive[chosen]
                 else:
                     alive[chosen] = actor, actor()
+            elif chance < 0.07:
+                run_alone(always())
             else:
                 try:
                     running.send(None)
@@ -121,11 +134,11 @@ class World:
             running.close()
 
 
-def run_alone(actor: Coroutine[None, None, None]) -> None:
-    """Let one actor go on to its end, with nobody in between."""
+def run_alone(act: Act) -> None:
+    """Let one go on to its end, with nobody in between."""
     for _ in range(100_000):
         try:
-            actor.send(None)
+            act.send(None)
         except StopIteration:
             return
     raise AssertionError("It never ends")

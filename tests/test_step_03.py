@@ -72,11 +72,16 @@ def test_versions_that_are_projected_at_once_count_once(
             await catch_up(database)
             await asyncio.gather(*(project(database, each) for each in versions))
 
-    tickets = enumerate(tickets_of_step_1(30))
-    versions = [each for _id, ticket in tickets for each in versions_of({"_id": _id, **ticket})]
+    # Newest first and many, so that now and then the newest loses against the first insert.
+    tickets = enumerate(tickets_of_step_1(300))
+    versions = [
+        {"_id": _id, **ticket, "version": version, "status": "open" if version < 8 else "closed"}
+        for _id, ticket in tickets
+        for version in range(8, 0, -1)
+    ]
     asyncio.run(project_at_once())
-    assert [row["version"] for row in db.ticket_list.find()] == [3] * 30
-    assert db.dashboard.find_one({}, {"_id": 0}) == {"open": 0, "triaged": 0, "closed": 30}
+    assert [row["version"] for row in db.ticket_list.find()] == [8] * 300
+    assert db.dashboard.find_one({}, {"_id": 0}) == {"open": 0, "triaged": 0, "closed": 300}
 
 
 def test_requests_at_once_on_a_few_tickets_leave_what_a_recount_finds(
