@@ -17,6 +17,6 @@ class Lane:
 LANES = {
     # Without a real mongod and without processes: what one runs while writing.
     "quick": Lane(schedules=200, runs=5, rules=20, cases=5, kills=0),
-    "full": Lane(schedules=3_000, runs=100, rules=30, cases=50, kills=20),
-    "long": Lane(schedules=30_000, runs=300, rules=50, cases=500, kills=100),
+    "full": Lane(schedules=3_000, runs=100, rules=30, cases=25, kills=20),
+    "long": Lane(schedules=30_000, runs=300, rules=50, cases=250, kills=100),
 }

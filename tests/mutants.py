@@ -1,4 +1,4 @@
-"""The suite can fail: break a step in a copy of the repository, one way at a time, and see who notices.
+"""The suite can fail: break a step in a copy of the repository, and see which test notices.
 
 python -m tests.mutants writes docs/mutants.md, and fails where a break goes unnoticed.
 """

@@ -3,15 +3,17 @@
 import importlib
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
+import pytest
 from fastapi.testclient import TestClient
 from httpx2 import Response
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,11 +24,14 @@ from hypothesis.stateful import (
 from pymongo import MongoClient
 from pytest import MonkeyPatch
 
+from .lanes import Lane
 from .model import INVALID, STATUSES, WHITE_SPACE, Answer, Json, Model
+from .requests import create, read, read_list_item
 from .servers import STEPS
 
 Target = int | str
 
+PASSING = {"id", "created_at", "updated_at"}
 TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 UNKNOWN = "0123456789abcdef01234567"
 MALFORMED = ["abc", UNKNOWN.upper(), UNKNOWN[1:], f"{UNKNOWN}0", "%00", "é" * 24]
@@ -75,7 +80,10 @@ class LockStep(RuleBasedStateMachine):
 
     def ask(self, expected: Answer, method: str, path: str, ticket: Target, **more: Any) -> None:
         """Send a request to each step, which has an id of its own for the ticket, and compare."""
-        note(f"{method} {path} of {ticket!r} with {more}")
+        name = f"$t{ticket}" if isinstance(ticket, int) else ticket
+        request = as_shell_command(method, path.format(id=name), **more)
+        made = f"t{len(self.model.tickets) - 1}=$({request} | jq -r .id)"
+        note(made if expected[0] == 201 else request)
         answers = []
         for step, http in self.http.items():
             ticket_id = ticket if isinstance(ticket, str) else self.ids[step][ticket]
@@ -194,17 +202,72 @@ def running(step: str, mongodb_uri: str | None) -> Iterator[TestClient]:
             mongo.drop_database(f"{database}_read")
 
 
-lock_step = partial(
-    settings, deadline=None, suppress_health_check=[HealthCheck.too_slow], stateful_step_count=30
-)
+def as_shell_command(
+    method: str,
+    path: str,
+    content: bytes | None = None,
+    headers: object = None,
+    params: dict[str, Any] | None = None,
+) -> str:
+    """Return the request as a reader can send it to a step that runs on an empty database."""
+    query = f"?{urlencode(params)}" if params else ""
+    command = f'curl -s -X {method} "http://127.0.0.1:8000{path}{query}"'
+    if content is None:
+        return command
+    return f"{command} --json {shlex.quote(content.decode())}"
 
 
-def test_the_steps_and_the_model_answer_alike_on_mongomock() -> None:
-    run_state_machine_as_test(LockStep, settings=lock_step(max_examples=10))
+def lock_step(runs: int, rules: int) -> settings:
+    slow = [HealthCheck.too_slow]
+    return settings(
+        max_examples=runs, stateful_step_count=rules, deadline=None, suppress_health_check=slow
+    )
 
 
-def test_the_steps_and_the_model_answer_alike_on_mongod(mongod: str) -> None:
+@pytest.mark.timeout(1800)
+def test_the_steps_and_the_model_answer_alike_on_mongomock(lane: Lane) -> None:
+    run_state_machine_as_test(LockStep, settings=lock_step(lane.runs, lane.rules))
+
+
+def test_the_steps_and_the_model_answer_alike_on_mongod(mongod: str, lane: Lane) -> None:
     class OnMongod(LockStep):
         mongodb_uri = mongod
 
-    run_state_machine_as_test(OnMongod, settings=lock_step(max_examples=1))
+    run_state_machine_as_test(OnMongod, settings=lock_step(lane.runs // 20, lane.rules))
+
+
+changes = st.fixed_dictionaries(
+    {}, optional={"status": st.sampled_from(STATUSES), "agent_note": st.text(max_size=10)}
+)
+
+
+def test_a_patch_and_the_intents_that_mean_the_same_leave_the_same_ticket(
+    http: TestClient, lane: Lane
+) -> None:
+    @settings(max_examples=lane.runs // 2, deadline=None)
+    @given(bodies=st.lists(changes.filter(bool), max_size=5))
+    def check(bodies: list[dict[str, str]]) -> None:
+        patched, told = create(http), create(http)
+        for body in bodies:
+            answer = http.patch(f"/tickets/{patched['id']}", json=body)
+            assert (answer.status_code == 200) == all_succeed(http, told["id"], body)
+            assert shown(http, patched) == shown(http, told)
+
+    check()
+
+
+def all_succeed(http: TestClient, ticket_id: str, body: dict[str, str]) -> bool:
+    """Send what a PATCH with this body means, one intent after another, until one is refused."""
+    intents = []
+    if "status" in body:
+        intents.append(("status", {"new_status": body["status"]}))
+    if "agent_note" in body:
+        intents.append(("agent-note", {"note": body["agent_note"]}))
+    path = f"/tickets/{ticket_id}"
+    return all(http.post(f"{path}/{route}", json=sent).is_success for route, sent in intents)
+
+
+def shown(http: TestClient, ticket: Json) -> Json:
+    """Return what is seen of a ticket, but for its id and the times."""
+    everything = read_list_item(http, ticket) | read(http, ticket)
+    return {name: everything[name] for name in everything if name not in PASSING}
