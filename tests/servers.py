@@ -36,14 +36,19 @@ def free_port() -> int:
 
 @contextmanager
 def serve(
-    app: str, *arguments: str, port: int | None = None, **environment: str
+    app: str,
+    *arguments: str,
+    port: int | None = None,
+    through: tuple[str, ...] = (),
+    **environment: str,
 ) -> Iterator[Server]:
     """Run uvicorn with the app (`step_01_crud.main:app`) and more arguments, until the block ends.
 
-    It has the environment of the test and what is added here.
+    It has the environment of the test and what is added here. It may run `through` a module,
+    such as `tests.dying` with its arguments.
     """
     port = port or free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *arguments]
+    command = [sys.executable, "-m", *through, "uvicorn", app, "--port", str(port), *arguments]
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w") as log:
         executor = HTTPExecutor(
             command,

@@ -31,8 +31,8 @@ PATCH_NOTE = Request("PATCH", "", {"agent_note": "Sent again"}, {200})
 RACES: list[tuple[int, tuple[Request, Request], Document]] = [
     # How often, between whom, and what comes of it whoever wins.
     (200, (CLOSE, TRIAGE), {"status": "closed", "agent_note": None}),
-    (40, (CLOSE, NOTE), {"status": "closed", "agent_note": "Sent again"}),
-    (40, (PATCH_STATUS, PATCH_NOTE), {"status": "triaged", "agent_note": "Sent again"}),
+    (200, (CLOSE, NOTE), {"status": "closed", "agent_note": "Sent again"}),
+    (200, (PATCH_STATUS, PATCH_NOTE), {"status": "triaged", "agent_note": "Sent again"}),
 ]
 AT_ONCE = 20
 

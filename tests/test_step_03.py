@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 from pymongo import MongoClient
@@ -27,6 +28,14 @@ CHANGES = [
     ("agent-note", {"note": ""}),
 ]
 CLOSE = ("status", {"new_status": "closed"})
+# With the first write that each of them makes.
+CREATE = ("POST", "/tickets", TICKET, "insert tickets")
+UPDATE = (
+    "PATCH",
+    "/tickets/{id}",
+    {"status": "closed", "agent_note": "!"},
+    "findAndModify tickets",
+)
 
 
 @pytest.fixture
@@ -118,6 +127,38 @@ def test_a_crash_before_its_projection_leaves_the_list_behind_until_it_is_rebuil
     rebuilt = run_to_end("step_03_projections.rebuild")
     assert rebuilt.returncode == 0
     assert "31/31" in rebuilt.stdout  # the progress bar
+    with TestClient(app) as http:
+        assert served(http) == recount(tickets)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("command", [CREATE, UPDATE], ids=lambda command: command[0])
+def test_a_worker_that_dies_at_a_write_leaves_this_behind_until_it_is_rebuilt(
+    command: tuple[str, str, Document, str], number: int, moment: str, tickets: Collection[Document]
+) -> None:
+    method, path, body, first = command
+    writes = [first, "findAndModify ticket_list", "update dashboard"]
+    open_ticket = tickets.find({"status": "open"})[0]
+    path = path.format(id=open_ticket["_id"])
+    with TestClient(app) as another_worker:
+        dies = ("tests.dying", moment, str(number), first)
+        with serve("step_03_projections.main:app", through=dies) as worker:
+            before = served(another_worker)
+            with pytest.raises(httpx2.TransportError):
+                worker.http.request(method, path, json=body)
+            assert f"Died {moment} {writes[number - 1]}" in worker.log.read_text()
+        done = writes[: number if moment == "after" else number - 1]
+
+        truth = recount(tickets)
+        assert (truth != before) == (writes[0] in done)
+        rows = truth if writes[1] in done else before
+        counts = truth if writes[2] in done else before
+        left_behind = rows | {"dashboard": counts["dashboard"]}
+        assert served(another_worker) == left_behind
+        assert another_worker.post("/tickets", json=TICKET).status_code == 201
+        assert (served(another_worker) == recount(tickets)) == (left_behind == truth)
+    assert run_to_end("step_03_projections.rebuild").returncode == 0
     with TestClient(app) as http:
         assert served(http) == recount(tickets)
 

@@ -1,28 +1,31 @@
 """What only step 4 has: two sides, a mark between them, and projectors that come, go and die."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
 from bson import ObjectId
 from fastapi.testclient import TestClient
+from mirakuru.exceptions import ProcessExitedWithError
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database
 
 from step_04_full_cqrs.main import app
 
+from .lanes import Lane
 from .recount import Document, read_list, recount, served, tickets_of_step_1
 from .requests import NEW_TICKET
-from .servers import run_to_end, serve
+from .servers import Server, run_to_end, serve
 
 SERVICE = "step_04_full_cqrs.main:app"
 COMMAND_SIDE = "step_04_full_cqrs.command_api:app"
@@ -59,6 +62,15 @@ def service_alone(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Te
         yield http
 
 
+@pytest.fixture
+def built(tickets: Collection[Document]) -> Collection[Document]:
+    """Tickets whose read model has been built."""
+    tickets.insert_many(tickets_of_step_1(30))
+    with TestClient(app):
+        pass
+    return tickets
+
+
 @contextmanager
 def running(module: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a module, and kill it at the end of the block."""
@@ -79,6 +91,10 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def wait_until_projected(tickets: Collection[Document]) -> None:
     wait_until(lambda: tickets.find_one({"unprojected": True}) is None)
+
+
+def wait_until_logged(what: str, server: Server) -> None:
+    wait_until(lambda: what in server.log.read_text())
 
 
 # Two sides
@@ -174,6 +190,84 @@ def test_a_command_that_prefers_to_respond_asynchronously_does_not_look_for_its_
 # Crashes
 
 
+@contextmanager
+def paused(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    process.send_signal(signal.SIGSTOP)
+    os.waitpid(process.pid, os.WUNTRACED)  # until it has stopped
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("method", "path", "body", "first"),
+    [
+        ("POST", "/tickets", NEW_TICKET, "insert tickets"),
+        ("PATCH", "/tickets/{id}", CLOSE, "findAndModify tickets"),
+    ],
+)
+def test_whatever_write_a_service_dies_at_another_projector_finishes_its_work(
+    method: str,
+    path: str,
+    body: Document,
+    first: str,
+    moment: str,
+    tickets: Collection[Document],
+    service_alone: TestClient,
+) -> None:
+    path = path.format(id=service_alone.post("/tickets", json=NEW_TICKET).json()["id"])
+    with running(PROJECTOR) as projector:
+        wait_until_projected(tickets)
+        writes = [first, "update dashboard", "update ticket_list", "update tickets"]
+        for number, write in enumerate(writes, start=1):
+            dies = ("tests.dying", moment, str(number), first)
+            with (
+                paused(projector),
+                serve(SERVICE, through=dies, PROJECTOR="inline") as server,
+            ):
+                before = recount(tickets)
+                with suppress(httpx2.TransportError):
+                    server.http.request(method, path, json=body)
+                wait_until_logged(f"Died {moment} {write}", server)
+                assert (recount(tickets) == before) == ((moment, number) == ("before", 1))
+            wait_until_projected(tickets)
+            assert served(service_alone) == recount(tickets)
+
+
+def build_nothing(tickets: Collection[Document], read: Database[Document]) -> None:
+    read.client.drop_database(read)
+
+
+def change_a_ticket_as_step_1(tickets: Collection[Document], read: Database[Document]) -> None:
+    change = {"status": "triaged", "agent_note": "!", "updated_at": datetime.now(UTC)}
+    tickets.update_one({"status": "open"}, {"$set": change})
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize(
+    ("prepare", "writes"), [(build_nothing, 7), (change_a_ticket_as_step_1, 5)]
+)
+def test_whatever_write_a_start_dies_at_the_next_start_finishes_its_work(
+    prepare: Callable[[Collection[Document], Database[Document]], None],
+    writes: int,
+    moment: str,
+    built: Collection[Document],
+    read: Database[Document],
+) -> None:
+    for number in range(1, writes + 2):
+        prepare(built, read)
+        dies = ("tests.dying", moment, str(number), "update dashboard")
+        try:
+            with serve(SERVICE, through=dies):
+                break
+        except ProcessExitedWithError:
+            with TestClient(app) as http:
+                assert served(http) == recount(built)
+    assert number == writes + 1
+
+
 def work_until_killed(acknowledged: list[tuple[str, Document]]) -> None:
     """Let a service take writes, and kill it in the midst of them; note what it acknowledged."""
 
@@ -185,7 +279,7 @@ def work_until_killed(acknowledged: list[tuple[str, Document]]) -> None:
                 http.patch(path, json=CLOSE).raise_for_status()
                 acknowledged.append((path, CLOSE))
 
-    enough = len(acknowledged) + 20
+    enough = len(acknowledged) + random.randint(1, 60)
     with serve(SERVICE, "--workers", "2") as server, ThreadPoolExecutor() as threads:
         writers = [threads.submit(write, server.http) for _ in range(4)]
         try:
@@ -196,11 +290,12 @@ def work_until_killed(acknowledged: list[tuple[str, Document]]) -> None:
         writer.result()
 
 
+@pytest.mark.timeout(1800)
 def test_a_service_that_is_killed_again_and_again_loses_nothing_that_it_acknowledged(
-    tickets: Collection[Document],
+    tickets: Collection[Document], lane: Lane
 ) -> None:
     acknowledged: list[tuple[str, Document]] = []
-    for _ in range(3):
+    for _ in range(lane.kills):
         work_until_killed(acknowledged)
     with TestClient(app) as http:
         for path, what in acknowledged:
@@ -226,22 +321,31 @@ def test_a_service_that_is_told_to_stop_in_the_midst_of_projecting_stops(databas
             http.post("/tickets", json=NEW_TICKET, headers={"Prefer": "respond-async"})
 
 
-def test_three_projectors_of_which_one_dies_count_every_change_once(
-    tickets: Collection[Document], service_alone: TestClient
+@pytest.mark.timeout(1800)
+def test_three_projectors_that_are_killed_at_random_count_every_change_once(
+    tickets: Collection[Document], service_alone: TestClient, lane: Lane
 ) -> None:
-    def write(_number: int) -> None:
-        path = service_alone.post("/tickets", json=NEW_TICKET).headers["Location"]
-        service_alone.patch(path, json=CLOSE).raise_for_status()
+    def write() -> None:
+        while not done:
+            path = service_alone.post("/tickets", json=NEW_TICKET).headers["Location"]
+            service_alone.patch(path, json=CLOSE).raise_for_status()
 
-    with running(PROJECTOR), running(PROJECTOR), ThreadPoolExecutor(8) as threads:
-        with running(PROJECTOR):
-            list(threads.map(write, range(40)))
-            under_way = threads.map(write, range(40))
-        list(under_way)
-        with running(PROJECTOR):
-            list(threads.map(write, range(40)))
-            wait_until_projected(tickets)
-            assert served(service_alone) == recount(tickets)
+    done = False
+    with ThreadPoolExecutor(2) as threads, ExitStack() as projectors_running:
+        projectors = [projectors_running.enter_context(running(PROJECTOR)) for _ in range(3)]
+        writers = [threads.submit(write) for _ in range(2)]
+        try:
+            for _ in range(lane.kills):
+                time.sleep(random.uniform(0, 1))
+                killed = random.randrange(3)
+                projectors[killed].kill()
+                projectors[killed] = projectors_running.enter_context(running(PROJECTOR))
+        finally:
+            done = True
+        for writer in writers:
+            writer.result()
+        wait_until_projected(tickets)
+        assert served(service_alone) == recount(tickets)
 
 
 def test_a_first_build_that_was_killed_is_finished_before_the_port_opens(
@@ -322,15 +426,6 @@ def lose_the_dashboard(read: Database[Document]) -> None:
 
 def lose_everything(read: Database[Document]) -> None:
     read.client.drop_database(read)
-
-
-@pytest.fixture
-def built(tickets: Collection[Document]) -> Collection[Document]:
-    """Tickets whose read model has been built."""
-    tickets.insert_many(tickets_of_step_1(30))
-    with TestClient(app):
-        pass
-    return tickets
 
 
 @pytest.mark.parametrize("harm", [spoil, lose_generations, lose_the_dashboard, lose_everything])
