@@ -5,7 +5,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,3 +80,11 @@ def run_to_end(*command: str, **environment: str) -> subprocess.CompletedProcess
         timeout=30,
         check=False,
     )
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until the condition holds, for 30 seconds at most."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -25,7 +25,7 @@ from step_04_full_cqrs.main import app
 from .lanes import Lane
 from .recount import Document, read_list, recount, served, tickets_of_step_1
 from .requests import NEW_TICKET
-from .servers import Server, run_to_end, serve
+from .servers import Server, run_to_end, serve, wait_until
 
 SERVICE = "step_04_full_cqrs.main:app"
 COMMAND_SIDE = "step_04_full_cqrs.command_api:app"
@@ -80,13 +80,6 @@ def running(module: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.kill()
         process.wait()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def wait_until_projected(tickets: Collection[Document]) -> None:

@@ -16,6 +16,8 @@ from pymongo.errors import PyMongoError
 
 from .errors import Refusal
 
+LOG = "mongod.log"
+
 
 class NoMongod(Refusal):
     """There is no mongod that runs on this machine."""
@@ -70,11 +72,21 @@ def start_mongod(data: Path, port: int, *, replica_set: bool = True) -> Iterator
     It stands alone, or is the one member of a replica set, which has transactions, change
     streams and retryable writes. Raises Refusal where it does not start.
     """
+    with run_mongod(data, port, replica_set=replica_set) as process:
+        wait_until_writable(process, port, data / LOG)
+        yield Mongod(uri_of(port), process)
+
+
+@contextmanager
+def run_mongod(
+    data: Path, port: int, *, replica_set: bool = True
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a mongod for as long as the block lasts, whether it takes writes or not."""
     mongod = find_mongod()
     if is_taken(port):
         raise Refusal(f"Port {port} is taken by another program than our mongod")
     data.mkdir(parents=True, exist_ok=True)
-    log = data / "mongod.log"
+    log = data / LOG
     log.unlink(missing_ok=True)
     command = [mongod, "--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(data)]
     command += ["--logpath", str(log), "--wiredTigerCacheSizeGB", "1"]
@@ -89,8 +101,7 @@ def start_mongod(data: Path, port: int, *, replica_set: bool = True) -> Iterator
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
     try:
-        wait_until_writable(process, port, log)
-        yield Mongod(uri_of(port), process)
+        yield process
     finally:
         process.terminate()
         try:
