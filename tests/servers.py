@@ -1,6 +1,7 @@
 """Real processes, for the tests that need them: served steps, and how to end them."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -88,3 +89,16 @@ def wait_until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@contextmanager
+def paused(*processes: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Keep processes from doing anything, until the block ends."""
+    try:
+        for process in processes:
+            process.send_signal(signal.SIGSTOP)
+            os.waitpid(process.pid, os.WUNTRACED)  # until it has stopped
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)

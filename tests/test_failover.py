@@ -1,6 +1,7 @@
 """A replica set loses its primary, and gets it back, while eight clients write."""
 
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from workbench.mongod import connect, run_mongod
 
 from .recount import Document, recount, served
 from .requests import NEW_TICKET
-from .servers import STEPS, free_port, serve, wait_until
+from .servers import STEPS, free_port, paused, serve, wait_until
 
 pytestmark = pytest.mark.usefixtures("mongod")  # without one to be had, they are skipped
 
@@ -40,22 +41,26 @@ class ReplicaSet:
         with connect(ports[0]) as first:
             first.admin.command("replSetInitiate", config)
         self.uri = f"mongodb://{','.join(hosts)}/?replicaSet=rs0"
-        self.client = running.enter_context(MongoClient[Document](self.uri, tz_aware=True))
+        self.client = MongoClient[Document](self.uri, tz_aware=True)
         self.client.admin.command("ping")  # waits for a primary
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
         return self._running.enter_context(run_mongod(self._folder / str(port), port))
 
     def lose_primary(self) -> int:
-        """Kill the primary, and return its port."""
+        """Kill the primary when it is ahead of the others, and return its port."""
         assert self.client.primary
         _, port = self.client.primary
-        self._processes[port].kill()
-        self._processes[port].wait()
+        others = [self._processes[each] for each in self._processes if each != port]
+        with paused(*others):
+            time.sleep(0.5)
+            self._processes[port].kill()
+            self._processes[port].wait()
         return port
 
     def kill(self) -> None:
         """Kill all, as mongods that are asked to end take leave of one another for a minute."""
+        self.client.close()
         for process in self._processes.values():
             process.kill()
 

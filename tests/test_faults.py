@@ -1,7 +1,5 @@
 """What a client sees while MongoDB is lost, silent or without a primary, and right after."""
 
-import os
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -17,7 +15,7 @@ from pymongo import MongoClient
 from workbench.mongod import Mongod, start_mongod
 
 from .requests import NEW_TICKET
-from .servers import STEPS, Server, free_port, serve
+from .servers import STEPS, Server, free_port, paused, serve
 
 pytestmark = pytest.mark.usefixtures("mongod")  # without one to be had, they are skipped
 
@@ -99,16 +97,6 @@ def lose(mongod: Mongod) -> None:
 
 
 @contextmanager
-def silenced(mongod: Mongod) -> Iterator[None]:
-    mongod.process.send_signal(signal.SIGSTOP)
-    os.waitpid(mongod.process.pid, os.WUNTRACED)  # until it has stopped
-    try:
-        yield
-    finally:
-        mongod.process.send_signal(signal.SIGCONT)
-
-
-@contextmanager
 def without_primary(mongod: Mongod) -> Iterator[None]:
     with MongoClient[Any](mongod.uri, directConnection=True) as member:
         member.admin.command("replSetStepDown", 60, force=True)
@@ -130,7 +118,7 @@ def test_a_lost_mongodb_is_503_within_3_seconds_until_it_is_back(tmp_path: Path)
 
 def test_a_silent_mongodb_is_503_within_15_seconds_until_it_answers_again(tmp_path: Path) -> None:
     with start_mongod(tmp_path, free_port()) as mongod, serve_every_step(mongod) as services:
-        with silenced(mongod):
+        with paused(mongod.process):
             assert_out_of_reach(ask(services, EVERY_ROUTE), within=15)
         assert_every_route_works(services)
 
@@ -160,7 +148,7 @@ def test_commands_succeed_while_only_the_read_side_is_out_of_reach_and_show_once
         serve(f"{STEP_4}.main:app", MONGODB_URI=write.uri, READ_MONGODB_URI=read.uri) as server,
     ):
         service = with_a_ticket(STEP_4, server)
-        with silenced(read):
+        with paused(read.process):
             assert_success(ask([service], ON_TICKETS), within=2)
         assert_complete(service, {"open": 2, "triaged": 1, "closed": 0})
         lose(read)

@@ -25,7 +25,7 @@ from step_04_full_cqrs.main import app
 from .lanes import Lane
 from .recount import Document, read_list, recount, served, tickets_of_step_1
 from .requests import NEW_TICKET
-from .servers import Server, run_to_end, serve, wait_until
+from .servers import Server, paused, run_to_end, serve, wait_until
 
 SERVICE = "step_04_full_cqrs.main:app"
 COMMAND_SIDE = "step_04_full_cqrs.command_api:app"
@@ -181,16 +181,6 @@ def test_a_command_that_prefers_to_respond_asynchronously_does_not_look_for_its_
 
 
 # Crashes
-
-
-@contextmanager
-def paused(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    process.send_signal(signal.SIGSTOP)
-    os.waitpid(process.pid, os.WUNTRACED)  # until it has stopped
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
