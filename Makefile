@@ -6,7 +6,7 @@ TICKETS ?= 1000
 
 python := .venv/bin/python
 
-.PHONY: run mongo seed diff test lint
+.PHONY: run mongo seed diff test test-quick test-long mutants lint
 
 run: .venv/ready  ## serve a step: make run STEP=4
 	$(python) -m workbench run $(STEP)
@@ -22,6 +22,15 @@ diff: .venv/ready  ## what changes from step to step: make diff FROM=3 TO=4
 
 test: .venv/ready  ## prove that the four steps are one service
 	$(python) -m pytest
+
+test-quick: .venv/ready  ## the same in memory only, in less than a minute
+	$(python) -m pytest --lane quick
+
+test-long: .venv/ready  ## the same, with ten times as much left to chance
+	$(python) -m pytest --lane long
+
+mutants: .venv/ready  ## prove that the tests can fail: break the steps, see who notices
+	$(python) -m tests.mutants
 
 lint: .venv/ready  ## lint, check the format, check the types
 	$(python) -m ruff check

@@ -41,6 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         config.stash[MONGODB_URI] = config.workerinput["mongodb_uri"]
         return
+    if config.getoption("lane") == "quick":
+        config.stash[MONGODB_URI] = None
+        return
     try:
         find_mongod()
     except NoMongod as error:
@@ -51,6 +54,20 @@ def pytest_configure(config: pytest.Config) -> None:
     data = at_end.enter_context(tempfile.TemporaryDirectory())
     mongod = at_end.enter_context(start_mongod(Path(data), free_port()))
     config.stash[MONGODB_URI] = mongod.uri
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("lane") == "quick":
+        quick = [item for item in items if is_quick(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in quick])
+        items[:] = quick
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Tell whether a test needs neither a real mongod nor much time."""
+    assert isinstance(item, pytest.Function)
+    on_mongod = hasattr(item, "callspec") and item.callspec.params.get("engine") == "mongod"
+    return not (on_mongod or "mongod" in item.fixturenames or item.get_closest_marker("slow"))
 
 
 def pytest_configure_node(node: WorkerController) -> None:
@@ -64,7 +81,9 @@ def pytest_unconfigure() -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    if config.stash[MONGODB_URI] is None:
+    if config.getoption("lane") == "quick":
+        terminalreporter.section("The quick lane: nothing was tried on a real MongoDB", sep="-")
+    elif config.stash[MONGODB_URI] is None:
         terminalreporter.section(NO_MONGOD, sep="!", red=True)
 
 

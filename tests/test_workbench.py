@@ -14,6 +14,8 @@ from workbench.mongod import is_taken, start_mongod
 
 from .servers import STEPS, free_port, serve
 
+pytestmark = pytest.mark.slow
+
 LAUNCHER = """
 import sys
 from pathlib import Path
