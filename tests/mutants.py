@@ -1,6 +1,7 @@
 """The suite can fail: break a step in a copy of the repository, and see which test notices.
 
-python -m tests.mutants writes docs/mutants.md, and fails where a break goes unnoticed.
+python -m tests.mutants writes docs/mutants.md, and fails where a break goes unnoticed. It takes
+some ten minutes, as it runs the tests that should notice.
 """
 
 import re
@@ -35,6 +36,13 @@ class Mutant:
     def path_in(self, folder: Path) -> Path:
         return folder / STEPS[self.step - 1] / self.file
 
+
+PREFACE = """# Mutants
+
+Written by `make mutants`: each way in which the steps were broken, and the first test that noticed.
+
+| step | broken | noticed by |
+|---|---|---|"""
 
 CHANGES = "test_contract_changes.py"
 LISTS = "test_contract_lists.py"
@@ -73,6 +81,22 @@ MUTANTS = [
         """strip(" \\t\\n\\v\\f\\r")""",
         "strip()",
         LISTS,
+    ),
+    Mutant(
+        "a write that only the primary has to keep",
+        1,
+        "database.py",
+        """w="majority",""",
+        "w=1,",
+        "test_failover.py",
+    ),
+    Mutant(
+        "an answer that is not declared",
+        1,
+        "main.py",
+        """@app.get("/tickets/{ticket_id}", responses=errors.OF_READ)""",
+        """@app.get("/tickets/{ticket_id}")""",
+        "test_published_interface.py",
     ),
     Mutant(
         "the rule checked before the update, not in it",
@@ -151,6 +175,14 @@ MUTANTS = [
     await db.tickets.update_one({"_id": ObjectId(ticket_id)}, {"$set": {"unprojected": True}})
     for""",
         SIMULATION,
+    ),
+    Mutant(
+        "a mark that is forgotten",
+        4,
+        "commands.py",
+        """datetime.now(UTC), "unprojected": True}""",
+        "datetime.now(UTC)}",
+        CONSISTENCY,
     ),
     Mutant(
         "an answer before the projection",
@@ -270,7 +302,7 @@ MUTANTS = [
 
 def main() -> None:
     """Try each mutant, print who caught it, and write the table."""
-    lines = ["# Mutants", ""]
+    lines = [PREFACE]
     survivors = 0
     for mutant in tqdm(MUTANTS, unit=" mutants"):
         catcher = caught_by(mutant)

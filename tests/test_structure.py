@@ -3,6 +3,7 @@
 import ast
 import importlib
 import itertools
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from .mutants import MUTANTS
 from .servers import STEPS
 
 REPOSITORY = Path(__file__).parent.parent
@@ -72,3 +74,18 @@ def test_the_openapi_documents_of_the_steps_are_identical(
         with TestClient(importlib.import_module(f"{step}.main").app) as http:
             documents.add(http.get("/openapi.json").content)
     assert len(documents) == 1
+
+
+def test_every_test_that_the_page_of_proofs_names_is_there() -> None:
+    page = REPOSITORY.joinpath("docs/what-is-proved.md").read_text()
+    files = list(REPOSITORY.glob("tests/test_*.py"))
+    there = {file.stem for file in files}
+    there |= {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert named
+    assert named <= there
+
+
+def test_every_mutant_breaks_a_step_in_one_place() -> None:
+    for mutant in MUTANTS:
+        assert mutant.path_in(REPOSITORY).read_text().count(mutant.old) == 1, mutant
