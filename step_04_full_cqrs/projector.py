@@ -37,7 +37,9 @@ class Projector:
         self._write = write
         self._read = read
         self._session = session
+        self._log: Document | None = None  # as it is, unless another projector has changed it
         self._finished: int | None = None  # the batch whose rows are known to be in place
+        self._projected: list[Document] = []  # its rows, until the marks are off their tickets
         self._wake = asyncio.Event()
         self._next_pass = asyncio.Event()
 
@@ -111,6 +113,7 @@ class Projector:
     async def project(self) -> bool:
         """Make one pass; return False where tickets that were marked before it may still be."""
         log = await self._read_log()
+        await self._unmark()
         marked = await self._write.tickets.find({"unprojected": True}, limit=BATCH).to_list()
         scanned = await self._scan(log["rebuild"]) if log["rebuild"] else []
         rows = await self._to_rows([*marked, *scanned], log["gen"])
@@ -127,11 +130,15 @@ class Projector:
             if not await self._write_log(log, change):
                 return False
         elif marked:
-            # All have been projected, and only the marks are left.
-            if await self._read.dashboard.find_one({"seq": log["seq"]}, session=self._session):
-                await self._unmark(rows)
-            else:
+            # All have been projected, and only the marks are left, unless the log says otherwise.
+            self._log = None
+            if (await self._read_log())["seq"] != log["seq"]:
                 return False
+            self._projected = rows
+        else:
+            self._log = None  # so that the next pass sees what others began
+        if self._projected:
+            self._wake.set()  # The marks come off in the next pass, for which nobody has to wait.
         return len(marked) < BATCH
 
     async def _scan(self, rebuild: Document) -> list[Document]:
@@ -159,51 +166,54 @@ class Projector:
 
     async def _read_log(self) -> Document:
         """Return the dashboard document, without its batch but with the rows of it in place."""
-        log = await self._read.dashboard.find_one(LOG, {"batch": 0}, session=self._session)
-        if log is None or log["seq"] != self._finished:
-            log = await self._read.dashboard.find_one(LOG, session=self._session)
-            if log is None:
-                raise LookupError("There is no dashboard document: start this process again")
-            await self._finish(log)
-        return log
+        if self._log is None:
+            log = await self._read.dashboard.find_one(LOG, {"batch": 0}, session=self._session)
+            if log is None or log["seq"] != self._finished:
+                log = await self._read.dashboard.find_one(LOG, session=self._session)
+                if log is None:
+                    raise LookupError("There is no dashboard document: start this process again")
+                await self._finish(log)
+            self._log = log
+        return self._log
 
     async def _write_log(self, log: Document, change: Document) -> bool:
         """Write the next batch, unless another projector was faster, and put its rows in place."""
+        self._log = None
         change["seq"] = log["seq"] + 1
         result = await self._read.dashboard.update_one(
             LOG | {"seq": log["seq"]}, {"$set": change}, session=self._session
         )
         if result.modified_count:
             await self._finish(change)
+            self._log = log | change
         return bool(result.modified_count)
 
     async def _finish(self, log: Document) -> None:
-        """Put the rows of the batch in place, and only then take the marks off its tickets."""
+        """Put the rows of the batch in place, and only then let the marks come off its tickets."""
+        puts = [UpdateOne(older_than(row), {"$set": row}, upsert=True) for row in log["batch"]]
         try:
-            await self._put(log["batch"], upsert=True)
+            if puts:
+                await self._read.ticket_list.bulk_write(puts, ordered=False, session=self._session)
         except BulkWriteError as error:
+            # A row that is there and not older cannot be inserted, and need not be.
             if any(each["code"] != 11000 for each in error.details["writeErrors"]):
                 raise
-            # Some rows are there and not older, or were first put in just now by another.
-            await self._put(log["batch"], upsert=False)
-        await self._unmark(log["batch"])
         self._finished = log["seq"]
+        self._projected = log["batch"]
 
-    async def _put(self, rows: list[Document], *, upsert: bool) -> None:
-        updates = [UpdateOne(older_than(row), {"$set": row}, upsert=upsert) for row in rows]
-        if updates:
-            await self._read.ticket_list.bulk_write(updates, ordered=False, session=self._session)
-
-    async def _unmark(self, rows: list[Document]) -> None:
+    async def _unmark(self) -> None:
+        """Take the marks off tickets whose rows are in place, but not off newer versions."""
         # No majority is waited for: a mark that comes back is only taken off again.
         tickets = self._write.get_collection("tickets", write_concern=WriteConcern(w=1))
         unset = {"$unset": {"unprojected": "", "parked": ""}}
         # Steps 1 and 2 write no version, which None matches.
         updates = [
-            UpdateOne({"_id": row["_id"], "version": row["version"] or None}, unset) for row in rows
+            UpdateOne({"_id": row["_id"], "version": row["version"] or None}, unset)
+            for row in self._projected
         ]
         if updates:
             await tickets.bulk_write(updates, ordered=False)
+        self._projected = []
 
     async def _to_rows(self, tickets: list[Document], gen: int) -> list[Document]:
         """Return the rows of the tickets; park those that have none, so that the others go on."""

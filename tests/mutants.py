@@ -223,29 +223,28 @@ MUTANTS = [
         "marks off before the rows are in place",
         4,
         "projector.py",
-        """        try:
-            await self._put(log["batch"], upsert=True)
-""",
-        """        try:
-            await self._unmark(log["batch"])
-            await self._put(log["batch"], upsert=True)
-""",
+        """        puts = [""",
+        """        self._projected = log["batch"]
+        await self._unmark()
+        puts = [""",
         SIMULATION,
     ),
     Mutant(
         "marks off without a second look at the log",
         4,
         "projector.py",
-        """{"seq": log["seq"]}, session=self._session)""",
-        """LOG, session=self._session)""",
+        """            if (await self._read_log())["seq"] != log["seq"]:
+                return False
+""",
+        "",
         SIMULATION,
     ),
     Mutant(
         "a batch composed before the last one is finished",
         4,
         "projector.py",
-        "            await self._finish(log)\n",
-        "",
+        "await self._finish(log)",
+        "pass",
         SIMULATION,
     ),
     Mutant(
@@ -285,8 +284,8 @@ MUTANTS = [
         "a rebuild that skips a ticket",
         4,
         "projector.py",
-        """{"after": scanned[-1]["_id"]}""",
-        """{"after": ObjectId(bytes(12)) if not scanned[1:] else scanned[-1]["_id"]}""",
+        "[*marked, *scanned]",
+        "[*marked, *scanned[1:]]",
         SIMULATION,
     ),
     Mutant(

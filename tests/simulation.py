@@ -2,23 +2,24 @@
 
 Its actors are coroutines of the step itself. Their collections are mongomock's, wrapped so
 that an actor gives way before and after each operation; one that dies after an operation has
-made its change and never heard of it. A bulk write gives way between its operations, which a
-server carries out one by one, too. The clock is the world's own and moves by up to two
-minutes whenever it is read. The same seed always gives the same run.
+made its change and never heard of it. As on a server, a bulk write gives way between its
+updates, and an upsert between finding nothing and inserting. The clock is the world's own and
+moves by up to two minutes whenever it is read. The same seed always gives the same run.
 
 FoundationDB is tested like this: https://apple.github.io/foundationdb/testing.html
 """
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace, coroutine
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo_async_mock import AsyncMongoMockClient
 
+Result = TypeVar("Result")
 Act = Coroutine[None, None, None]
 Actor = Callable[[], Act]
 
@@ -45,14 +46,26 @@ class Collection:
     def find(self, *arguments: Any, **options: Any) -> "Cursor":
         return Cursor(self._collection.find(*arguments, **options))
 
-    async def bulk_write(self, operations: list[Any], **options: Any) -> None:
-        failed = []
-        for operation in operations:
+    async def find_one_and_replace(self, which: Any, row: Any, *, upsert: bool = False) -> Any:
+        await give_way()
+        before = await self._collection.find_one_and_replace(which, row)
+        if before is None and upsert:
             await give_way()
-            try:
-                await self._collection.bulk_write([operation], **options)
-            except BulkWriteError as error:
-                failed += error.details["writeErrors"]
+            await self._collection.insert_one(row)
+        await give_way()
+        return before
+
+    async def bulk_write(self, operations: list[Any], **_options: Any) -> None:
+        failed = []
+        for each in operations:
+            await give_way()
+            updated = await self._collection.update_one(each._filter, each._doc)
+            if updated.matched_count == 0 and each._upsert:
+                await give_way()
+                try:
+                    await self._collection.insert_one(each._doc["$set"])
+                except DuplicateKeyError:
+                    failed.append({"code": 11000})
         await give_way()
         if failed:
             raise BulkWriteError({"writeErrors": failed})
@@ -99,7 +112,13 @@ class World:
         self._moment += timedelta(seconds=self.random.uniform(0, 120))
         return self._moment
 
-    def run(self, clients: list[Actor], workers: list[Actor], deaths: int, always: Actor) -> None:
+    def run(
+        self,
+        clients: list[Actor],
+        workers: Sequence[Actor] = (),
+        deaths: int = 0,
+        always: Actor = give_way,
+    ) -> None:
         """Let all go on by turns until each client has ended or died, then end the workers.
 
         Now and then somebody falls asleep for a while, and somebody dies; a worker that dies
@@ -134,11 +153,11 @@ class World:
             running.close()
 
 
-def run_alone(act: Act) -> None:
-    """Let one go on to its end, with nobody in between."""
+def run_alone(act: Coroutine[None, None, Result]) -> Result:
+    """Let one go on to its end, with nobody in between, and return what it returns."""
     for _ in range(100_000):
         try:
             act.send(None)
-        except StopIteration:
-            return
+        except StopIteration as end:
+            return cast(Result, end.value)
     raise AssertionError("It never ends")

@@ -3,6 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import permutations
 from typing import Any
 
@@ -17,8 +18,10 @@ from step_03_projections.database import connect
 from step_03_projections.main import app
 from step_03_projections.projections import catch_up, project
 
+from .lanes import Lane
 from .recount import Document, recount, served, tickets_of_step_1
 from .servers import run_to_end, serve
+from .simulation import World, run_alone
 
 TICKET = {"customer_id": "c-42", "subject": "No invoice", "message": "It never came"}
 CHANGES = [
@@ -73,24 +76,16 @@ def test_a_row_gives_way_only_to_a_newer_version(
     assert db.dashboard.find_one({}, {"_id": 0}) == {"open": 0, "triaged": 0, "closed": 1}
 
 
-def test_versions_that_are_projected_at_once_count_once(
-    mongod: str, db: Database[Document]
-) -> None:
-    async def project_at_once() -> None:
-        async with connect(mongod, db.name) as database:
-            await catch_up(database)
-            await asyncio.gather(*(project(database, each) for each in versions))
-
-    # Newest first and many, so that now and then the newest loses against the first insert.
-    tickets = enumerate(tickets_of_step_1(300))
-    versions = [
-        {"_id": _id, **ticket, "version": version, "status": "open" if version < 8 else "closed"}
-        for _id, ticket in tickets
-        for version in range(8, 0, -1)
-    ]
-    asyncio.run(project_at_once())
-    assert [row["version"] for row in db.ticket_list.find()] == [8] * 300
-    assert db.dashboard.find_one({}, {"_id": 0}) == {"open": 0, "triaged": 0, "closed": 300}
+def test_versions_that_are_projected_at_once_count_once(lane: Lane) -> None:
+    versions = versions_of({"_id": 1, **tickets_of_step_1(1)[0]})
+    nothing = {"_id": "dashboard", "open": 0, "triaged": 0, "closed": 0}
+    for seed in range(lane.schedules):
+        world = World(seed)
+        run_alone(world.dashboard.insert_one(nothing))
+        world.run([partial(project, world.read, each) for each in versions])
+        assert run_alone(world.ticket_list.distinct("version")) == [3], seed
+        counts = run_alone(world.dashboard.find_one({}, {"_id": 0}))
+        assert counts == {"open": 0, "triaged": 0, "closed": 1}, seed
 
 
 def test_requests_at_once_on_a_few_tickets_leave_what_a_recount_finds(
