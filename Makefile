@@ -6,7 +6,7 @@ TICKETS ?= 1000
 
 python := .venv/bin/python
 
-.PHONY: run mongo seed diff test test-quick test-long mutants lint
+.PHONY: run mongo seed diff test test-quick test-long mutants bench lint
 
 run: .venv/ready  ## serve a step: make run STEP=4
 	$(python) -m workbench run $(STEP)
@@ -31,6 +31,9 @@ test-long: .venv/ready  ## the same, with ten times as much left to chance
 
 mutants: .venv/ready  ## prove that the tests can fail: break the steps, see who notices
 	$(python) -m tests.mutants
+
+bench: .venv/ready  ## measure what the steps cost and gain: make bench, or make bench TICKETS=1000000
+	$(python) -m benchmarks
 
 lint: .venv/ready  ## lint, check the format, check the types
 	$(python) -m ruff check

@@ -1,0 +1,108 @@
+"""The two loads: as much as a service takes, by wrk, and a steady one that shows the lag."""
+
+import asyncio
+import json
+import math
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import httpx2
+from bson import ObjectId
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.change_stream import AsyncChangeStream
+
+from workbench.errors import Refusal
+
+from .data import Document
+
+CLIENTS = 8
+RATE = 200  # commands a second, while the lag is measured
+
+Headers = dict[str, str]
+RESPOND_ASYNC = {"Prefer": "respond-async"}
+
+
+def find_wrk() -> str:
+    """Return the path of wrk. Raises Refusal where it is not installed."""
+    wrk = shutil.which("wrk")
+    if wrk is None:
+        raise Refusal("There is no wrk: apt-get install wrk, or brew install wrk")
+    return wrk
+
+
+def wrk_version() -> str:
+    # It tells with an exit status that is not 0.
+    told = subprocess.run([find_wrk(), "--version"], capture_output=True, text=True, check=False)
+    return told.stdout.split()[1]
+
+
+def send(url: str, requests: list[str], seconds: int, headers: Headers | None = None) -> Document:
+    """Send the requests for some seconds, as CLIENTS clients; return what load.lua prints.
+
+    The first request is also sent apart: where it takes long, so does the run, and a list says
+    how many `items` it has. Raises Refusal where any request fails.
+    """
+    headers = {"Content-Type": "application/json"} | (headers or {})
+    method, path, content = requests[0].split("\t")
+    with httpx2.Client(base_url=url, headers=headers, timeout=600) as http:
+        start = time.monotonic()
+        answer = http.request(method, path, content=content)
+        one_takes = time.monotonic() - start
+    if not answer.is_success:
+        raise Refusal(f"{method} {path} is answered {answer.status_code}: {answer.text}")
+    command = [find_wrk(), "--threads", "1", "--connections", str(CLIENTS), "--timeout", "600s"]
+    command += ["--duration", f"{max(seconds, math.ceil(one_takes * 10))}s"]
+    command += [each for item in headers.items() for each in ("--header", ": ".join(item))]
+    command += ["--script", str(Path(__file__).with_name("load.lua")), url, "--"]
+    with NamedTemporaryFile("w", encoding="utf-8") as file:
+        file.write("\n".join(requests))
+        file.flush()
+        wrk = subprocess.run([*command, file.name], stdout=subprocess.PIPE, text=True, check=True)
+    result: Document = json.loads(wrk.stdout.splitlines()[-1])
+    if result["errors"] or not result["requests"]:
+        raise Refusal(f"{method} {path}: {wrk.stdout}")
+    body = answer.json() if answer.content else None
+    return result | ({"items": len(body)} if isinstance(body, list) else {})
+
+
+async def measure_lag(url: str, uri: str, database: str, tickets: list[Document]) -> list[float]:
+    """Note on each of these tickets, RATE a second, and return the lags in milliseconds.
+
+    A lag is the time from a command's acknowledgement to the moment when a change stream
+    tells that the ticket's row has its version. The next command is sent when its time has
+    come, whatever became of those before. Those of the first second do not count.
+    """
+    acknowledged: dict[ObjectId, float] = {}
+    visible: dict[ObjectId, float] = {}
+
+    async def note(ticket_id: ObjectId) -> None:
+        answer = await http.post(f"/tickets/{ticket_id}/agent-note", json={"note": "Called."})
+        acknowledged[ticket_id] = time.monotonic()
+        answer.raise_for_status()
+
+    async def watch(changes: AsyncChangeStream[Document]) -> None:
+        versions = {ticket["_id"]: ticket.get("version", 0) + 1 for ticket in tickets}
+        while len(visible) < len(versions):
+            change = await changes.next()
+            fields = change.get("fullDocument") or change["updateDescription"]["updatedFields"]
+            ticket_id = change["documentKey"]["_id"]
+            if fields.get("version", 0) >= versions.get(ticket_id, math.inf):
+                visible.setdefault(ticket_id, time.monotonic())
+
+    async with (
+        AsyncMongoClient[Document](uri) as client,
+        httpx2.AsyncClient(base_url=url, headers=RESPOND_ASYNC, timeout=30) as http,
+        await client[f"{database}_read"].ticket_list.watch() as changes,
+        asyncio.timeout(len(tickets) / RATE + 30),
+        asyncio.TaskGroup() as tasks,
+    ):
+        tasks.create_task(watch(changes))
+        start = time.monotonic()
+        for number, ticket in enumerate(tickets):
+            await asyncio.sleep(start + number / RATE - time.monotonic())
+            tasks.create_task(note(ticket["_id"]))
+    counting = list(acknowledged)[RATE:]
+    return [round((visible[each] - acknowledged[each]) * 1000, 2) for each in counting]

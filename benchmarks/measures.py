@@ -1,0 +1,162 @@
+"""What is measured: one function a kind, each of which returns its records."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import product
+from random import choice
+
+import httpx2
+import uvloop
+from pymongo import MongoClient
+from tqdm import tqdm
+
+from . import floors
+from .data import Document, change_requests, create_requests, fill, request, sample_ids
+from .load import RATE, RESPOND_ASYNC, Headers, measure_lag, send
+from .services import (
+    COMMAND_SIDE,
+    EXTERNAL,
+    FLOOR,
+    STEPS,
+    Service,
+    project,
+    rebuild,
+    serve,
+    wait_until_projected,
+)
+
+ROUNDS = 3
+SECONDS = 2
+LAG_SECONDS = 6
+
+LISTS: dict[str, Document] = {
+    "list": {},
+    "list, status=open": {"status": "open"},
+    "list, has_note=true": {"has_note": True},
+    "list, status=open, has_note=true": {"status": "open", "has_note": True},
+    "list, skip=1000": {"skip": 1000},
+}
+QUERIES = [*LISTS, "details", "dashboard"]
+COMMANDS = ["create", "patch", "status", "note"]
+
+# What is asked and who answers it; and the load, to be called with its seconds.
+Loads = dict[tuple[str, str], Callable[[int], Document]]
+
+
+def store(uri: str, services: Iterable[Service], number: int, shortest: int, longest: int) -> None:
+    """Store the same tickets in the database of each service, as step 1 leaves them."""
+    with MongoClient[Document](uri) as client:
+        first, *others = sorted({service.database for service in services})
+        fill(client[first].tickets, number, shortest, longest)
+        for other in tqdm(others, desc="Copying them", unit=" databases"):
+            client[first].tickets.aggregate([{"$out": {"db": other, "coll": "tickets"}}])
+
+
+@contextmanager
+def serve_all(uri: str, services: Iterable[Service]) -> Iterator[dict[Service, str]]:
+    """Serve them all at once, each idle until it is measured; yield their URLs."""
+    with ExitStack() as stack:
+        bar = tqdm(list(services), desc="Starting all", unit=" services")
+        yield {service: stack.enter_context(serve(service, uri))[0] for service in bar}
+
+
+def measure_starts(uri: str) -> Iterator[Document]:
+    """Start the steps: on the tickets of step 1 (round 0), and then on what they have built."""
+    plan = list(product(range(ROUNDS + 1), STEPS))
+    for number, service in tqdm(plan, desc="Starting", unit=" starts"):
+        with serve(service, uri) as (_, seconds):
+            yield {"who": service.name, "round": number, "seconds": round(seconds, 3)}
+
+
+def measure_rebuilds(uri: str) -> Iterator[Document]:
+    """Rebuild the read models of steps 3 and 4, while nothing else goes on."""
+    for service in STEPS[2:]:
+        yield {"who": service.name} | rebuild(service, uri)
+
+
+def take_turns(title: str, loads: Loads, rounds: Iterable[int]) -> Iterator[Document]:
+    """Apply the loads in turn, round by round. Round 0 only warms up, and yields nothing."""
+    plan = list(product(rounds, loads))
+    for number, (what, who) in tqdm(plan, desc=title, unit=" runs"):
+        result = loads[what, who](SECONDS if number else 1)
+        if number:
+            yield {"what": what, "who": who, "round": number} | result
+
+
+def measure_queries(
+    uri: str, services: Iterable[Service], queries: Iterable[str]
+) -> Iterator[Document]:
+    """Measure the queries of the services and, where the floor is one of them, all floors."""
+    with MongoClient[Document](uri) as client:
+        ids = sample_ids(client[FLOOR.database].tickets)
+    requests = {
+        name: [request("GET", f"/tickets?{httpx2.QueryParams(filters)}")]
+        for name, filters in LISTS.items()
+    }
+    requests["details"] = [request("GET", f"/tickets/{each}") for each in ids]
+    requests["dashboard"] = [request("GET", "/dashboard")]
+    calls: dict[str, floors.Call] = {
+        name: partial(floors.find_rows, **filters) for name, filters in LISTS.items()
+    }
+    calls["details"] = lambda db: floors.find_ticket(db, choice(ids))
+    calls["dashboard"] = floors.find_counts
+
+    def drive(call: floors.Call, seconds: int) -> Document:
+        return uvloop.run(floors.drive(uri, FLOOR.database, call, seconds))
+
+    with serve_all(uri, services) as urls:
+        loads: Loads = {}
+        for what in queries:
+            for service, url in urls.items():
+                loads[what, service.name] = partial(send, url, requests[what])
+            if FLOOR in urls:
+                loads[what, "bare driver loop"] = partial(drive, calls[what])
+        if FLOOR in urls:
+            loads["nothing", "empty route"] = partial(send, urls[FLOOR], [request("GET", "/empty")])
+        yield from take_turns("Queries", loads, range(ROUNDS + 1))
+
+
+def measure_commands(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
+    """Measure each command, in step 4 also how long the projector then takes to catch up."""
+    with MongoClient[Document](uri) as client:
+
+        def command(service: Service, headers: Headers, what: str, seconds: int) -> Document:
+            tickets = client[service.database].tickets
+            requests = create_requests() if what == "create" else change_requests(what, tickets)
+            result = send(urls[service], requests, seconds, headers)
+            if service.app.startswith("step_04"):
+                result["caught_up_after"] = wait_until_projected(tickets)
+            return result
+
+        inline: Loads = {}
+        external: Loads = {}
+        for what in COMMANDS:
+            for service in [*STEPS, COMMAND_SIDE]:
+                inline[what, service.name] = partial(command, service, {}, what)
+            name = f"{STEPS[3].name}, respond-async"
+            inline[what, name] = partial(command, STEPS[3], RESPOND_ASYNC, what)
+            external[what, EXTERNAL.name] = partial(command, EXTERNAL, {}, what)
+            name = f"{EXTERNAL.name}, respond-async"
+            external[what, name] = partial(command, EXTERNAL, RESPOND_ASYNC, what)
+
+        for number in range(ROUNDS + 1):
+            yield from take_turns("Commands", inline, [number])
+            # It asks for marks a hundred times a second: not while others are measured.
+            with project(EXTERNAL, uri, client[EXTERNAL.database].tickets):
+                yield from take_turns("Commands, external projector", external, [number])
+
+
+def measure_lags(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
+    """Measure the lag of step 4's projection, with either projector."""
+    with MongoClient[Document](uri) as client:
+
+        def lag(number: int, service: Service) -> Document:
+            some = client[service.database].tickets.find({}, ["version"], limit=RATE * LAG_SECONDS)
+            lags = uvloop.run(measure_lag(urls[service], uri, service.database, list(some)))
+            return {"who": service.name, "round": number, "milliseconds": lags}
+
+        for number in tqdm(range(1, ROUNDS + 1), desc="Lag", unit=" rounds"):
+            yield lag(number, STEPS[3])
+            with project(EXTERNAL, uri, client[EXTERNAL.database].tickets):
+                yield lag(number, EXTERNAL)

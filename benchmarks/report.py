@@ -1,0 +1,125 @@
+"""The page of results, made of the stored records and of nothing else."""
+
+from collections.abc import Callable
+from operator import itemgetter
+from pathlib import Path
+from statistics import median
+from string import Template
+
+from .charts import draw
+from .data import Document
+from .measures import COMMANDS, LISTS, QUERIES
+from .services import STEPS
+from .tables import medians_by_size, middle, names, percentile, ratio, table, values
+from .targets import targets
+
+
+def write_report(results: Document, docs: Path) -> None:
+    """Write results.md and its pictures into this folder."""
+    draw(results, docs)
+    about = results["about"]
+    runs = [run for run in results["runs"] if run["tickets"] == about["full"]]
+    template = Template(Path(__file__).with_name("results.md").read_text(encoding="utf-8"))
+    page = template.substitute(
+        about,
+        full=f"{about['full']:,}",
+        cores=about["machine"]["cores"],
+        growth_picture=picture("growth", "Latency of dashboard and list against number of tickets"),
+        commands_picture=picture("commands", "Commands a second, by step"),
+        lag_picture=picture("lag", "How soon the list shows a command"),
+        targets=table(["target", "measured", "met"], targets(results)),
+        queries=figures(runs, QUERIES),
+        empty=f"{middle(runs, 'per_second', who='empty route'):,.0f}",
+        growth=growth(results["runs"]),
+        commands=figures(runs, COMMANDS),
+        caught_up_after=f"{max(run.get('caught_up_after', 0) for run in runs):.1f}",
+        short=figures(results["short"], ["list"]),
+        lags=lags(results["lags"]),
+        starts=starts(results["starts"]),
+        rebuilds=rebuilds(results["rebuilds"]),
+        machine=table(["machine", ""], ([*each] for each in about["machine"].items())),
+        versions=table(["version of", ""], ([*each] for each in about["versions"].items())),
+    )
+    docs.joinpath("results.md").write_text(page, encoding="utf-8")
+
+
+def picture(name: str, says: str) -> str:
+    return f"""<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">
+  <img alt="{says}" src="{name}-light.svg">
+</picture>"""
+
+
+def figures(runs: list[Document], whats: list[str]) -> str:
+    """Return tables of throughput, of its ratio to step 1, and of latency."""
+
+    def per_second(what: str, who: str) -> str:
+        rounds = values(runs, "per_second", what=what, who=who)
+        return f"{median(rounds):,.0f} ({min(rounds):,.0f} to {max(rounds):,.0f})"
+
+    def to_step_1(what: str, who: str) -> str:
+        return f"{ratio(runs, who, STEPS[0].name, what=what):,.2f}"
+
+    def latency(what: str, who: str) -> str:
+        p50, p99 = (middle(runs, key, what=what, who=who) for key in ("p50_ms", "p99_ms"))
+        return f"{p50:,.1f} / {p99:,.1f}"
+
+    def by_what(title: str, cell: Callable[[str, str], str]) -> str:
+        whos = names([run for run in runs if run["what"] in whats])
+        rows = ([who, *(cell(what, who) for what in whats)] for who in whos)
+        return f"{title}:\n\n{table(['', *whats], rows)}"
+
+    return "\n\n".join(
+        (
+            by_what("Requests a second", per_second),
+            by_what("The same, as a ratio to step 1", to_step_1),
+            by_what("Latency in ms, median / 99th percentile", latency),
+        )
+    )
+
+
+def growth(runs: list[Document]) -> str:
+    sizes = sorted({run["tickets"] for run in runs})
+
+    def row(what: str, who: str) -> list[str]:
+        cells = []
+        for size in sizes:
+            cell = f"{middle(runs, 'p50_ms', what=what, who=who, tickets=size):,.1f}"
+            cells.append(cell if size in medians_by_size(runs, what, who) else f"({cell})")
+        return [what, who, *cells]
+
+    head = ["", "", *(f"{size:,} tickets" for size in sizes)]
+    whats = [*LISTS, "dashboard"]
+    return table(head, (row(what, service.name) for what in whats for service in STEPS))
+
+
+def lags(records: list[Document]) -> str:
+    def row(who: str) -> list[str]:
+        rounds = values(records, "milliseconds", who=who)
+        every = [lag for each in rounds for lag in each]
+        p99, p99s = percentile(every, 99), [percentile(each, 99) for each in rounds]
+        spread = f"{p99:,.1f} ({min(p99s):,.1f} to {max(p99s):,.1f})"
+        return [who, f"{len(every):,}", f"{median(every):,.1f}", spread]
+
+    head = ["", "commands", "median, ms", "99th percentile, ms"]
+    return table(head, (row(who) for who in names(records)))
+
+
+def starts(records: list[Document]) -> str:
+    def row(who: str, size: int) -> list[str]:
+        first, *later = values(records, "seconds", who=who, tickets=size)
+        return [who, f"{size:,}", f"{first:,.1f}", f"{size / first:,.0f}", f"{median(later):,.1f}"]
+
+    head = ["", "tickets", "first start, s", "tickets a second", "later starts, s"]
+    sizes = sorted({each["tickets"] for each in records})
+    return table(head, (row(who, size) for who in names(records) for size in sizes))
+
+
+def rebuilds(records: list[Document]) -> str:
+    def row(each: Document) -> list[str]:
+        size, seconds = each["tickets"], each["seconds"]
+        speed = f"{size / seconds:,.0f}"
+        return [each["who"], f"{size:,}", f"{seconds:,.1f}", speed, f"{each['peak_mb']:,.0f}"]
+
+    head = ["", "tickets", "seconds", "tickets a second", "most memory, MB"]
+    return table(head, (row(each) for each in sorted(records, key=itemgetter("who", "tickets"))))
