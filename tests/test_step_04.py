@@ -210,6 +210,7 @@ def test_whatever_write_a_service_dies_at_another_projector_finishes_its_work(
                 paused(projector),
                 serve(SERVICE, through=dies, PROJECTOR="inline") as server,
             ):
+                wait_until_projected(tickets)  # what its start had to do
                 before = recount(tickets)
                 with suppress(httpx2.TransportError):
                     server.http.request(method, path, json=body)
