@@ -16,7 +16,7 @@ from typing import get_args
 
 import pymongo
 from bson import ObjectId
-from pymongo import UpdateOne, WriteConcern
+from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, PyMongoError
 
@@ -203,8 +203,6 @@ class Projector:
 
     async def _unmark(self) -> None:
         """Take the marks off tickets whose rows are in place, but not off newer versions."""
-        # No majority is waited for: a mark that comes back is only taken off again.
-        tickets = self._write.get_collection("tickets", write_concern=WriteConcern(w=1))
         unset = {"$unset": {"unprojected": "", "parked": ""}}
         # Steps 1 and 2 write no version, which None matches.
         updates = [
@@ -212,7 +210,7 @@ class Projector:
             for row in self._projected
         ]
         if updates:
-            await tickets.bulk_write(updates, ordered=False)
+            await self._write.tickets.bulk_write(updates, ordered=False)
         self._projected = []
 
     async def _to_rows(self, tickets: list[Document], gen: int) -> list[Document]:

@@ -97,8 +97,7 @@ class World:
         self.tickets = server["write"].tickets
         self.ticket_list = server["read"].ticket_list
         self.dashboard = server["read"].dashboard
-        tickets = Collection(self.tickets)
-        self.write: Any = SimpleNamespace(tickets=tickets, get_collection=lambda *_, **__: tickets)
+        self.write: Any = SimpleNamespace(tickets=Collection(self.tickets))
         self.read: Any = SimpleNamespace(
             ticket_list=Collection(self.ticket_list), dashboard=Collection(self.dashboard)
         )
