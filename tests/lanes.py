@@ -1,4 +1,4 @@
-"""How hard a test run tries: seconds a day, minutes before a merge, an hour now and then."""
+"""How hard a test run tries: seconds while writing, minutes before a merge, more now and then."""
 
 from dataclasses import dataclass
 
