@@ -96,7 +96,7 @@ MUTANTS = [
         "main.py",
         """@app.get("/tickets/{ticket_id}", responses=errors.OF_READ)""",
         """@app.get("/tickets/{ticket_id}")""",
-        "test_published_interface.py",
+        "test_contract_openapi.py",
     ),
     Mutant(
         "the rule checked before the update, not in it",
