@@ -1,7 +1,7 @@
 """The suite can fail: break a step in a copy of the repository, and see which test notices.
 
 python -m tests.mutants writes docs/mutants.md, and fails where a break goes unnoticed. It takes
-some ten minutes, as it runs the tests that should notice.
+a quarter of an hour, as it runs the tests that should notice.
 """
 
 import re
