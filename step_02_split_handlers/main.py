@@ -38,7 +38,7 @@ TicketId = Annotated[str, Path(pattern="^[0-9a-f]{24}$")]
 OpenDatabase = Annotated[Database, Depends(get_database)]
 
 
-command_routes = APIRouter()
+command_routes = APIRouter(dependencies=[Depends(errors.refuse_other_json)])
 
 
 @command_routes.post("/tickets", status_code=201, responses=errors.OF_CREATE)
@@ -95,7 +95,6 @@ async def get_dashboard(db: OpenDatabase) -> Dashboard:
 app = FastAPI(
     title="Support tickets",
     lifespan=lifespan,
-    dependencies=[Depends(errors.refuse_other_json)],
     max_body_size=1024 * 1024,
     exception_handlers=errors.HANDLERS,
     responses=errors.OF_ANY_ROUTE,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 
 from . import commands, errors, projections, queries
 from .commands import AddAgentNote, ChangeStatus, CreateTicket
-from .database import Database, connect, database_name, mongodb_uri, without_hurry
+from .database import Database, Document, connect, database_name, mongodb_uri, without_hurry
 from .schemas import (
     AddAgentNoteBody,
     ChangeStatusBody,
@@ -37,7 +37,7 @@ TicketId = Annotated[str, Path(pattern="^[0-9a-f]{24}$")]
 OpenDatabase = Annotated[Database, Depends(get_database)]
 
 
-command_routes = APIRouter()
+command_routes = APIRouter(dependencies=[Depends(errors.refuse_other_json)])
 
 
 @command_routes.post("/tickets", status_code=201, responses=errors.OF_CREATE)
@@ -75,14 +75,14 @@ async def get_ticket(ticket_id: TicketId, db: OpenDatabase) -> Ticket:
     return await queries.get_ticket(db, ticket_id)
 
 
-@query_routes.get("/tickets")
+@query_routes.get("/tickets", response_model=list[TicketListItem])
 async def list_tickets(
     db: OpenDatabase,
     status: Status | None = None,
     has_note: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     skip: Annotated[int, Query(ge=0, le=10_000)] = 0,
-) -> list[TicketListItem]:
+) -> list[Document]:
     return await queries.list_tickets(db, status, has_note, limit, skip)
 
 
@@ -94,7 +94,6 @@ async def get_dashboard(db: OpenDatabase) -> Dashboard:
 app = FastAPI(
     title="Support tickets",
     lifespan=lifespan,
-    dependencies=[Depends(errors.refuse_other_json)],
     max_body_size=1024 * 1024,
     exception_handlers=errors.HANDLERS,
     responses=errors.OF_ANY_ROUTE,

@@ -4,7 +4,7 @@ from bson import ObjectId
 
 from .database import Database, Document
 from .errors import TicketNotFound
-from .schemas import Dashboard, Status, Ticket, TicketListItem
+from .schemas import Dashboard, Status, Ticket
 
 
 async def get_ticket(db: Database, ticket_id: str) -> Ticket:
@@ -17,8 +17,8 @@ async def get_ticket(db: Database, ticket_id: str) -> Ticket:
 
 async def list_tickets(
     db: Database, status: Status | None, has_note: bool | None, limit: int, skip: int
-) -> list[TicketListItem]:
-    """Return a page of the tickets that pass both filters, newest change first."""
+) -> list[Document]:
+    """Return a page of the rows that pass both filters, newest change first."""
     which: Document = {}
     if status is not None:
         which["status"] = status
@@ -27,8 +27,7 @@ async def list_tickets(
     newest_first = [("updated_at", -1), ("_id", -1)]
     rows = db.ticket_list.find(which, sort=newest_first, skip=skip, limit=limit)
     # The index of just these filters, as MongoDB may prefer one that has only some of them.
-    rows = rows.hint([*((each, 1) for each in which), *newest_first])
-    return [TicketListItem.model_validate(row) for row in await rows.to_list()]
+    return await rows.hint([*((each, 1) for each in which), *newest_first]).to_list()
 
 
 async def get_dashboard(db: Database) -> Dashboard:

@@ -57,7 +57,7 @@ WriteDatabase = Annotated[Database, Depends(get_write_database)]
 ReadDatabase = Annotated[Database, Depends(get_read_database)]
 
 
-command_routes = APIRouter()
+command_routes = APIRouter(dependencies=[Depends(errors.refuse_other_json)])
 
 
 @command_routes.post("/tickets", status_code=201, responses=errors.OF_CREATE)
@@ -95,14 +95,14 @@ async def get_ticket(ticket_id: TicketId, db: WriteDatabase) -> Ticket:
     return await queries.get_ticket(db, ticket_id)
 
 
-@query_routes.get("/tickets")
+@query_routes.get("/tickets", response_model=list[TicketListItem])
 async def list_tickets(
     db: ReadDatabase,
     status: Status | None = None,
     has_note: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     skip: Annotated[int, Query(ge=0, le=10_000)] = 0,
-) -> list[TicketListItem]:
+) -> list[Document]:
     return await queries.list_tickets(db, status, has_note, limit, skip)
 
 
@@ -137,7 +137,6 @@ def create_app(*routers: APIRouter) -> FastAPI:
     app = FastAPI(
         title="Support tickets",
         lifespan=lifespan,
-        dependencies=[Depends(errors.refuse_other_json)],
         max_body_size=1024 * 1024,
         exception_handlers=errors.HANDLERS,
         responses=errors.OF_ANY_ROUTE,
