@@ -16,7 +16,7 @@ from typing import get_args
 
 import pymongo
 from bson import ObjectId
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, PyMongoError
 
@@ -30,6 +30,7 @@ logger = logging.getLogger("uvicorn.error")
 BATCH = 500
 LOG = {"_id": "dashboard"}
 STATUSES = get_args(Status)
+NOTHING: Document = {"new": [], "newer": []}
 
 
 class Projector:
@@ -39,7 +40,7 @@ class Projector:
         self._session = session
         self._log: Document | None = None  # as it is, unless another projector has changed it
         self._finished: int | None = None  # the batch whose rows are known to be in place
-        self._projected: list[Document] = []  # its rows, until the marks are off their tickets
+        self._projected: list[Document] = []  # rows in place, until their tickets carry no mark
         self._wake = asyncio.Event()
         self._next_pass = asyncio.Event()
 
@@ -56,7 +57,7 @@ class Projector:
             async for done in self.rebuild():
                 logger.info("Building the read model: %d tickets", done)
         while not await self.project():
-            pass
+            await self.unmark()
 
     async def rebuild(self) -> AsyncIterator[int]:
         """Build the read model anew while all else goes on; yield the number of tickets done.
@@ -65,11 +66,12 @@ class Projector:
         """
         await self._prepare()
         while not (log := await self._read_log())["rebuild"]:
-            change = {"gen": log["gen"] + 1, "batch": [], "rebuild": new_rebuild()}
+            change = {"gen": log["gen"] + 1, "batch": NOTHING, "rebuild": new_rebuild()}
             await self._write_log(log, change)
         while rebuild := log["rebuild"]:
             yield sum(rebuild[status] for status in STATUSES)
             await self.project()
+            await self.unmark()
             log = await self._read_log()
         yield sum(log[status] for status in STATUSES)
 
@@ -104,7 +106,9 @@ class Projector:
 
     async def _try_to_project(self) -> bool:
         try:
-            return await self.project()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.unmark())  # beside the pass, since commands wait for that
+                return await self.project()
         except Exception:  # Whatever it is: all that there is to know is in MongoDB.
             logger.exception("Projecting failed, and is tried again")
             await asyncio.sleep(0.2)
@@ -113,33 +117,37 @@ class Projector:
     async def project(self) -> bool:
         """Make one pass; return False where tickets that were marked before it may still be."""
         log = await self._read_log()
-        await self._unmark()
-        marked = await self._write.tickets.find({"unprojected": True}, limit=BATCH).to_list()
+        in_place = {(row["_id"], row["version"]) for row in self._projected}
+        limit = BATCH + len(in_place)  # as these may still be marked
+        found = await self._write.tickets.find({"unprojected": True}, limit=limit).to_list()
+        marked = await self._to_rows(found, log["gen"])
         scanned = await self._scan(log["rebuild"]) if log["rebuild"] else []
-        rows = await self._to_rows([*marked, *scanned], log["gen"])
-        ids = {"_id": {"$in": [row["_id"] for row in rows]}}
-        found = self._read.ticket_list.find(ids, session=self._session)
-        stored = {row["_id"]: row for row in await found.to_list()}
-        batch = [row for row in rows if is_newer(row, stored.get(row["_id"]))]
-        replaced = [stored[row["_id"]] for row in batch if row["_id"] in stored]
+        rows = marked | await self._to_rows(scanned, log["gen"])
+        stored_rows = self._read.ticket_list.find({"_id": {"$in": [*rows]}}, session=self._session)
+        stored = {row["_id"]: row for row in await stored_rows.to_list()}
+        new = [row for key, row in rows.items() if key not in stored]
+        newer = [row for key, row in rows.items() if key in stored and is_newer(row, stored[key])]
+        batch = [*new, *newer]
+        replaced = [stored[row["_id"]] for row in newer]
 
         if batch or log["rebuild"]:
-            change = {"batch": batch} | moved(log, batch, replaced)
+            change = {"batch": {"new": new, "newer": newer}} | moved(log, batch, replaced)
             if log["rebuild"]:
                 change |= await self._rebuild_further(log, scanned, batch, replaced)
             if not await self._write_log(log, change):
                 return False
-        elif marked:
+            self._projected += [row for row in batch if row["_id"] in marked]
+        elif any((row["_id"], row["version"]) not in in_place for row in marked.values()):
             # All have been projected, and only the marks are left, unless the log says otherwise.
             self._log = None
             if (await self._read_log())["seq"] != log["seq"]:
                 return False
-            self._projected = rows
+            self._projected += marked.values()
         else:
             self._log = None  # so that the next pass sees what others began
         if self._projected:
-            self._wake.set()  # The marks come off in the next pass, for which nobody has to wait.
-        return len(marked) < BATCH
+            self._wake.set()  # The marks come off beside the next pass.
+        return len(found) < limit
 
     async def _scan(self, rebuild: Document) -> list[Document]:
         """Return the next tickets of a rebuild, marked or not."""
@@ -173,6 +181,7 @@ class Projector:
                 if log is None:
                     raise LookupError("There is no dashboard document: start this process again")
                 await self._finish(log)
+                self._projected += [*log["batch"]["new"], *log["batch"]["newer"]]
             self._log = log
         return self._log
 
@@ -189,51 +198,54 @@ class Projector:
         return bool(result.modified_count)
 
     async def _finish(self, log: Document) -> None:
-        """Put the rows of the batch in place, and only then let the marks come off its tickets."""
-        puts = [UpdateOne(older_than(row), {"$set": row}, upsert=True) for row in log["batch"]]
+        """Put the rows of the batch in place; only then may the marks come off their tickets."""
+        new, newer = log["batch"]["new"], log["batch"]["newer"]
+        puts: list[InsertOne[Document] | UpdateOne] = [InsertOne(row) for row in new]
+        puts += [UpdateOne(older_than(row), {"$set": row}) for row in newer]
         try:
             if puts:
                 await self._read.ticket_list.bulk_write(puts, ordered=False, session=self._session)
         except BulkWriteError as error:
-            # A row that is there and not older cannot be inserted, and need not be.
+            # A new row that is there already was put there by another projector.
             if any(each["code"] != 11000 for each in error.details["writeErrors"]):
                 raise
         self._finished = log["seq"]
-        self._projected = log["batch"]
 
-    async def _unmark(self) -> None:
+    async def unmark(self) -> None:
         """Take the marks off tickets whose rows are in place, but not off newer versions."""
-        unset = {"$unset": {"unprojected": "", "parked": ""}}
+        rows = self._projected.copy()
+        unset = {"$unset": {"unprojected": ""}}
         # Steps 1 and 2 write no version, which None matches.
         updates = [
-            UpdateOne({"_id": row["_id"], "version": row["version"] or None}, unset)
-            for row in self._projected
+            UpdateOne({"_id": row["_id"], "version": row["version"] or None}, unset) for row in rows
         ]
         if updates:
             await self._write.tickets.bulk_write(updates, ordered=False)
-        self._projected = []
+        del self._projected[: len(rows)]
 
-    async def _to_rows(self, tickets: list[Document], gen: int) -> list[Document]:
-        """Return the rows of the tickets; park those that have none, so that the others go on."""
+    async def _to_rows(self, tickets: list[Document], gen: int) -> dict[ObjectId, Document]:
+        """Return a row for each ticket; park those that have none, so that the others go on."""
         rows = {}
         for ticket in tickets:
+            this = {"_id": ticket["_id"], "version": ticket.get("version")}
             try:
                 row = to_row(ticket) | {"gen": gen}
                 TicketListItem.model_validate(row)
                 rows[row["_id"]] = row
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 logger.error("Ticket %s is parked: %r", ticket["_id"], error)
-                await self._write.tickets.update_one(
-                    {"_id": ticket["_id"], "version": ticket.get("version")},
-                    {"$set": {"parked": repr(error)}, "$unset": {"unprojected": ""}},
-                )
-        return list(rows.values())
+                parked = {"$set": {"parked": repr(error)}, "$unset": {"unprojected": ""}}
+                await self._write.tickets.update_one(this, parked)
+            else:
+                if "parked" in ticket:
+                    await self._write.tickets.update_one(this, {"$unset": {"parked": ""}})
+        return rows
 
 
 def new_log() -> Document:
     """Return the log of a read model that is to be built."""
     gen = int(time.time() * 1000)  # newer than any row that is left of a log that was lost
-    return {"seq": 0, "batch": [], "gen": gen, "rebuild": new_rebuild()} | dict.fromkeys(
+    return {"seq": 0, "batch": NOTHING, "gen": gen, "rebuild": new_rebuild()} | dict.fromkeys(
         STATUSES, 0
     )
 
@@ -243,10 +255,9 @@ def new_rebuild() -> Document:
     return {"after": ObjectId(bytes(12))} | dict.fromkeys(STATUSES, 0)
 
 
-def is_newer(row: Document, stored: Document | None) -> bool:
+def is_newer(row: Document, stored: Document) -> bool:
     """Tell whether the row is to replace the stored one, of which nothing is taken for granted."""
-    place = row["gen"], row["version"]
-    return stored is None or place > (stored.get("gen", 0), stored.get("version", 0))
+    return (row["gen"], row["version"]) > (stored.get("gen", 0), stored.get("version", 0))
 
 
 def older_than(row: Document) -> Document:

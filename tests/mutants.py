@@ -161,8 +161,8 @@ MUTANTS = [
         "a query without its hint",
         3,
         "queries.py",
-        """rows = rows.hint([*((each, 1) for each in which), *newest_first])""",
-        "pass",
+        """.hint([*((each, 1) for each in which), *newest_first])""",
+        "",
         "test_plans.py",
     ),
     Mutant(
@@ -223,10 +223,10 @@ MUTANTS = [
         "marks off before the rows are in place",
         4,
         "projector.py",
-        """        puts = [""",
-        """        self._projected = log["batch"]
-        await self._unmark()
-        puts = [""",
+        """        puts: list""",
+        """        self._projected += [*log["batch"]["new"], *log["batch"]["newer"]]
+        await self.unmark()
+        puts: list""",
         SIMULATION,
     ),
     Mutant(
@@ -284,8 +284,8 @@ MUTANTS = [
         "a rebuild that skips a ticket",
         4,
         "projector.py",
-        "[*marked, *scanned]",
-        "[*marked, *scanned[1:]]",
+        "self._to_rows(scanned, ",
+        "self._to_rows(scanned[1:], ",
         SIMULATION,
     ),
     Mutant(

@@ -3,7 +3,7 @@
 Its actors are coroutines of the step itself. Their collections are mongomock's, wrapped so
 that an actor gives way before and after each operation; one that dies after an operation has
 made its change and never heard of it. As on a server, a bulk write gives way between its
-updates, and an upsert between finding nothing and inserting. The clock is the world's own and
+operations, and an upsert between finding nothing and inserting. The clock is the world's own and
 moves by up to two minutes whenever it is read. The same seed always gives the same run.
 
 FoundationDB is tested like this: https://apple.github.io/foundationdb/testing.html
@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace, coroutine
 from typing import Any, TypeVar, cast
 
+from pymongo import InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 from pymongo_async_mock import AsyncMongoMockClient
 
@@ -59,13 +60,14 @@ class Collection:
         failed = []
         for each in operations:
             await give_way()
-            updated = await self._collection.update_one(each._filter, each._doc)
-            if updated.matched_count == 0 and each._upsert:
-                await give_way()
-                try:
-                    await self._collection.insert_one(each._doc["$set"])
-                except DuplicateKeyError:
-                    failed.append({"code": 11000})
+            try:
+                match each:
+                    case InsertOne():
+                        await self._collection.insert_one(each._doc)
+                    case UpdateOne():
+                        await self._collection.update_one(each._filter, each._doc)
+            except DuplicateKeyError:
+                failed.append({"code": 11000})
         await give_way()
         if failed:
             raise BulkWriteError({"writeErrors": failed})

@@ -61,6 +61,7 @@ def live(world: World) -> None:
     """Let clients, projectors and rebuilds go on together, and some of them die."""
     tickets = world.tickets
     serving = False
+    projectors: list[Projector] = []
 
     async def worker() -> None:
         nonlocal serving
@@ -68,11 +69,18 @@ def live(world: World) -> None:
         projector = Projector(world.write, world.read, None)
         await projector.catch_up()
         assert set(there) <= set(await world.ticket_list.distinct("_id"))
+        projectors.append(projector)
         serving = True
         while True:
             before = await tickets.find({"unprojected": True}).to_list()
             if await projector.project():
                 await assert_in_place(before)
+
+    async def sweeper() -> None:
+        while True:
+            await give_way()
+            if projectors:
+                await world.random.choice(projectors).unmark()
 
     async def client() -> None:
         while not serving:
@@ -104,7 +112,7 @@ def live(world: World) -> None:
         await assert_in_place(await tickets.find(unmarked).to_list())
 
     clients = [client, client, *[rebuild] * world.random.randint(0, 2)]
-    workers = [worker] * world.random.randint(2, 3)
+    workers = [sweeper, *[worker] * world.random.randint(2, 3)]
     world.run(clients, workers, deaths=4, always=no_change_is_without_row_and_mark)
 
 
@@ -115,6 +123,7 @@ async def heal(world: World) -> None:
     at_work = {"unprojected": True}
     while await world.tickets.find_one(at_work) or await world.dashboard.find_one(REBUILDING):
         await projector.project()
+        await projector.unmark()
 
 
 async def assert_rows_and_counts_are_those_of_the_tickets(world: World) -> None:
