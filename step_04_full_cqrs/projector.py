@@ -108,11 +108,14 @@ class Projector:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.unmark())  # beside the pass, since commands wait for that
-                return await self.project()
+                done = await self.project()
         except Exception:  # Whatever it is: all that there is to know is in MongoDB.
             logger.exception("Projecting failed, and is tried again")
             await asyncio.sleep(0.2)
             return False
+        if self._projected:
+            self._wake.set()  # for another pass, beside which their marks come off
+        return done
 
     async def project(self) -> bool:
         """Make one pass; return False where tickets that were marked before it may still be."""
@@ -145,8 +148,6 @@ class Projector:
             self._projected += marked.values()
         else:
             self._log = None  # so that the next pass sees what others began
-        if self._projected:
-            self._wake.set()  # The marks come off beside the next pass.
         return len(found) < limit
 
     async def _scan(self, rebuild: Document) -> list[Document]:
