@@ -37,7 +37,15 @@ from .measures import (
     store,
 )
 from .report import write_report
-from .services import COMMAND_SIDE, EXTERNAL, FLOOR, QUERY_SIDE, REPOSITORY, STEPS
+from .services import (
+    COMMAND_SIDE,
+    EXTERNAL,
+    FLOOR,
+    FLOOR_OF_COMMANDS,
+    QUERY_SIDE,
+    REPOSITORY,
+    STEPS,
+)
 
 RESULTS = REPOSITORY / "benchmarks" / "results.json"
 SCRATCH = REPOSITORY / ".benchmarks"  # not where temporary files live, which may be in memory
@@ -49,23 +57,25 @@ SHORT = (300, 300)
 
 
 def measure() -> Document:
-    """Measure everything, and return what is to be stored."""
+    """Measure everything, and return what is to be stored. Raises Refusal where that fails."""
     find_wrk()
+    sizes = sorted({*SIZES, most_tickets()})
     results: Document = {"runs": [], "starts": [], "rebuilds": [], "lags": [], "short": []}
 
     def keep(kind: str, tickets: int, records: Iterator[Document]) -> None:
         results[kind] += [{"tickets": tickets} | record for record in records]
 
-    for tickets in sorted({*SIZES, int(os.environ.get("TICKETS", FULL))}):
+    for tickets in sizes:
         print(f"{tickets:,} tickets", file=sys.stderr)
         full = tickets == FULL
         with start_database() as uri:
-            store(uri, [*STEPS, COMMAND_SIDE, EXTERNAL] if full else STEPS, tickets, *USUAL)
+            writable = [*STEPS, COMMAND_SIDE, EXTERNAL, FLOOR_OF_COMMANDS] if full else STEPS
+            store(uri, writable, tickets, *USUAL)
             keep("starts", tickets, measure_starts(uri))
             keep("rebuilds", tickets, measure_rebuilds(uri))
             if full:
                 keep("runs", tickets, measure_queries(uri, [*STEPS, QUERY_SIDE, FLOOR], QUERIES))
-                with serve_all(uri, [*STEPS, COMMAND_SIDE, EXTERNAL]) as urls:
+                with serve_all(uri, writable) as urls:
                     keep("runs", tickets, measure_commands(uri, urls))
                     keep("lags", tickets, measure_lags(uri, urls))
             else:
@@ -75,6 +85,14 @@ def measure() -> Document:
         store(uri, STEPS, FULL, *SHORT)
         keep("short", FULL, measure_queries(uri, [*STEPS, FLOOR], ["list"]))
         return {"about": describe(uri)} | results
+
+
+def most_tickets() -> int:
+    """Return TICKETS, the largest number that is measured. Raises Refusal for what is none."""
+    tickets = os.environ.get("TICKETS", str(FULL))
+    if not tickets.isdecimal() or int(tickets) < FULL:
+        raise Refusal(f"TICKETS is {tickets!r}, but is to be a number from {FULL} up")
+    return int(tickets)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def draw_commands(results: Document) -> Figure:
     figure = Figure((9, 3.2), layout="constrained")
     for axes, what in zip(figure.subplots(1, len(COMMANDS), sharey=True), COMMANDS, strict=True):
         medians = [middle(runs, "per_second", what=what, who=who) for who in whos]
-        colours = [f"C{int(who.removeprefix('step ')[0]) - 1}" for who in whos]
+        colours = [f"C{int(who[5]) - 1}" if who.startswith("step") else "grey" for who in whos]
         bars = axes.barh(whos, medians, color=colours)
         axes.bar_label(bars, fmt="{:,.0f}", padding=3)
         axes.set(title=what, xlabel="a second")

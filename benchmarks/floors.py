@@ -1,25 +1,35 @@
 """What nothing built on FastAPI and PyMongo can do better than: the database calls alone.
 
-The app has routes of the same shape as the steps', which make the same call and answer with
-nothing; `drive` makes the calls with no HTTP around them.
+The app has routes of the same shape as the steps', which take the same input, make one call, that
+of step 3 for a query and that of step 1 for a command, and answer with nothing. `drive` makes
+the calls of queries with no HTTP around them.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from statistics import quantiles
 from typing import Annotated, Any
 
 from bson import ObjectId
 from fastapi import FastAPI, Path, Query, Request, Response
+from pymongo import ReturnDocument
 
 from step_03_projections.database import Database, connect, database_name, mongodb_uri
-from step_03_projections.schemas import Status
+from step_03_projections.schemas import (
+    AddAgentNoteBody,
+    ChangeStatusBody,
+    CreateTicketBody,
+    Status,
+    UpdateTicketBody,
+)
 
 from .load import CLIENTS
 
 Call = Callable[[Database], Awaitable[Any]]
+TicketId = Annotated[str, Path(pattern="^[0-9a-f]{24}$")]
 
 
 @asynccontextmanager
@@ -36,10 +46,34 @@ async def empty() -> Response:
     return Response()
 
 
+@app.post("/tickets")
+async def create_ticket(request: Request, body: CreateTicketBody) -> Response:
+    now = datetime.now(UTC)
+    fields = {"status": "open", "agent_note": None, "created_at": now, "updated_at": now}
+    await request.state.database.tickets.insert_one(body.model_dump() | fields)
+    return Response()
+
+
+@app.patch("/tickets/{ticket_id}")
+async def update_ticket(request: Request, ticket_id: TicketId, body: UpdateTicketBody) -> Response:
+    await change(request.state.database, ticket_id, body.model_dump(exclude_none=True))
+    return Response()
+
+
+@app.post("/tickets/{ticket_id}/status")
+async def change_status(request: Request, ticket_id: TicketId, body: ChangeStatusBody) -> Response:
+    await change(request.state.database, ticket_id, {"status": body.new_status})
+    return Response()
+
+
+@app.post("/tickets/{ticket_id}/agent-note")
+async def add_agent_note(request: Request, ticket_id: TicketId, body: AddAgentNoteBody) -> Response:
+    await change(request.state.database, ticket_id, {"agent_note": body.note})
+    return Response()
+
+
 @app.get("/tickets/{ticket_id}")
-async def get_ticket(
-    request: Request, ticket_id: Annotated[str, Path(pattern="^[0-9a-f]{24}$")]
-) -> Response:
+async def get_ticket(request: Request, ticket_id: TicketId) -> Response:
     await find_ticket(request.state.database, ticket_id)
     return Response()
 
@@ -60,6 +94,14 @@ async def list_tickets(
 async def get_dashboard(request: Request) -> Response:
     await find_counts(request.state.database)
     return Response()
+
+
+async def change(db: Database, ticket_id: str, changes: dict[str, Any]) -> Any:
+    return await db.tickets.find_one_and_update(
+        {"_id": ObjectId(ticket_id), "status": {"$ne": "closed"}},
+        {"$set": changes | {"updated_at": datetime.now(UTC)}},
+        return_document=ReturnDocument.AFTER,
+    )
 
 
 async def find_ticket(db: Database, ticket_id: str) -> Any:

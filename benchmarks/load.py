@@ -60,7 +60,9 @@ def send(url: str, requests: list[str], seconds: int, headers: Headers | None = 
     with NamedTemporaryFile("w", encoding="utf-8") as file:
         file.write("\n".join(requests))
         file.flush()
-        wrk = subprocess.run([*command, file.name], stdout=subprocess.PIPE, text=True, check=True)
+        wrk = subprocess.run([*command, file.name], stdout=subprocess.PIPE, text=True, check=False)
+    if wrk.returncode:
+        raise Refusal(f"{method} {path}: wrk ended with status {wrk.returncode}: {wrk.stdout}")
     result: Document = json.loads(wrk.stdout.splitlines()[-1])
     if result["errors"] or not result["requests"]:
         raise Refusal(f"{method} {path}: {wrk.stdout}")

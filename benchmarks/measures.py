@@ -11,6 +11,8 @@ import uvloop
 from pymongo import MongoClient
 from tqdm import tqdm
 
+from workbench.errors import Refusal
+
 from . import floors
 from .data import Document, change_requests, create_requests, fill, request, sample_ids
 from .load import RATE, RESPOND_ASYNC, Headers, measure_lag, send
@@ -18,6 +20,7 @@ from .services import (
     COMMAND_SIDE,
     EXTERNAL,
     FLOOR,
+    FLOOR_OF_COMMANDS,
     STEPS,
     Service,
     project,
@@ -39,6 +42,7 @@ LISTS: dict[str, Document] = {
 }
 QUERIES = [*LISTS, "details", "dashboard"]
 COMMANDS = ["create", "patch", "status", "note"]
+EMPTY = "empty route"
 
 # What is asked and who answers it; and the load, to be called with its seconds.
 Loads = dict[tuple[str, str], Callable[[int], Document]]
@@ -113,7 +117,7 @@ def measure_queries(
             if FLOOR in urls:
                 loads[what, "bare driver loop"] = partial(drive, calls[what])
         if FLOOR in urls:
-            loads["nothing", "empty route"] = partial(send, urls[FLOOR], [request("GET", "/empty")])
+            loads["nothing", EMPTY] = partial(send, urls[FLOOR], [request("GET", "/empty")])
         yield from take_turns("Queries", loads, range(ROUNDS + 1))
 
 
@@ -132,7 +136,7 @@ def measure_commands(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
         inline: Loads = {}
         external: Loads = {}
         for what in COMMANDS:
-            for service in [*STEPS, COMMAND_SIDE]:
+            for service in [FLOOR_OF_COMMANDS, *STEPS, COMMAND_SIDE]:
                 inline[what, service.name] = partial(command, service, {}, what)
             name = f"{STEPS[3].name}, respond-async"
             inline[what, name] = partial(command, STEPS[3], RESPOND_ASYNC, what)
@@ -153,7 +157,10 @@ def measure_lags(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
 
         def lag(number: int, service: Service) -> Document:
             some = client[service.database].tickets.find({}, ["version"], limit=RATE * LAG_SECONDS)
-            lags = uvloop.run(measure_lag(urls[service], uri, service.database, list(some)))
+            try:
+                lags = uvloop.run(measure_lag(urls[service], uri, service.database, list(some)))
+            except (ExceptionGroup, TimeoutError) as error:
+                raise Refusal(f"{service.name} does not keep up with {RATE} a second") from error
             return {"who": service.name, "round": number, "milliseconds": lags}
 
         for number in tqdm(range(1, ROUNDS + 1), desc="Lag", unit=" rounds"):

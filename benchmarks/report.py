@@ -8,10 +8,10 @@ from string import Template
 
 from .charts import draw
 from .data import Document
-from .measures import COMMANDS, LISTS, QUERIES
-from .services import STEPS
+from .measures import COMMANDS, EMPTY, LISTS, QUERIES
+from .services import FLOOR, STEPS, Service
 from .tables import medians_by_size, middle, names, percentile, ratio, table, values
-from .targets import targets
+from .targets import REASONS, targets
 
 
 def write_report(results: Document, docs: Path) -> None:
@@ -27,11 +27,12 @@ def write_report(results: Document, docs: Path) -> None:
         growth_picture=picture("growth", "Latency of dashboard and list against number of tickets"),
         commands_picture=picture("commands", "Commands a second, by step"),
         lag_picture=picture("lag", "How soon the list shows a command"),
-        targets=table(["target", "measured", "met"], targets(results)),
+        targets=aims(results),
         queries=figures(runs, QUERIES),
-        empty=f"{middle(runs, 'per_second', who='empty route'):,.0f}",
+        time_of_queries=time_spent(runs, QUERIES, STEPS[2:]),
         growth=growth(results["runs"]),
         commands=figures(runs, COMMANDS),
+        time_of_commands=time_spent(runs, COMMANDS, STEPS),
         caught_up_after=f"{max(run.get('caught_up_after', 0) for run in runs):.1f}",
         short=figures(results["short"], ["list"]),
         lags=lags(results["lags"]),
@@ -41,6 +42,16 @@ def write_report(results: Document, docs: Path) -> None:
         versions=table(["version of", ""], ([*each] for each in about["versions"].items())),
     )
     docs.joinpath("results.md").write_text(page, encoding="utf-8")
+
+
+def aims(results: Document) -> str:
+    """Return a table of the targets, and the reason for each that is missed."""
+    rows, reasons = [], []
+    for what, bound, figure, met in targets(results):
+        rows.append([what, bound, figure, "yes" if met else "**no**"])
+        if not met:
+            reasons.append(f"- **{what}**: {REASONS.get(what, 'we do not know why yet.')}")
+    return "\n".join([table(["target", "bound", "measured", "met"], rows), "", *reasons])
 
 
 def picture(name: str, says: str) -> str:
@@ -76,6 +87,24 @@ def figures(runs: list[Document], whats: list[str]) -> str:
             by_what("Latency in ms, median / 99th percentile", latency),
         )
     )
+
+
+def time_spent(runs: list[Document], whats: list[str], steps: list[Service]) -> str:
+    """Return a table of what an answer costs, and of what each layer adds to that."""
+
+    def microseconds(who: str, what: str) -> float:
+        return 1e6 / middle(runs, "per_second", what=what, who=who)
+
+    empty = microseconds(EMPTY, "nothing")
+    rows = []
+    for what in whats:
+        floor = microseconds(FLOOR.name, what)
+        rest = (microseconds(step.name, what) - floor for step in steps)
+        rows.append(
+            [what, f"{empty:,.0f}", f"{floor - empty:+,.0f}", *(f"{each:+,.0f}" for each in rest)]
+        )
+    head = ["", EMPTY, FLOOR.name, *(f"the rest of {step.name}" for step in steps)]
+    return table(head, rows)
 
 
 def growth(runs: list[Document]) -> str:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pymongo.collection import Collection
 
 from tests.servers import free_port
 from workbench.errors import Refusal
+from workbench.processes import running
 
 from .data import Document
 
@@ -43,6 +44,7 @@ EXTERNAL = Service(
     "step 4, external projector", "step_04_full_cqrs.main:app", "bench_external", "external"
 )
 FLOOR = Service("driver call only", "benchmarks.floors:app", "bench_3")
+FLOOR_OF_COMMANDS = Service("driver call only", "benchmarks.floors:app", "bench_floor")
 
 
 def environment(service: Service, uri: str) -> dict[str, str]:
@@ -55,20 +57,12 @@ def environment(service: Service, uri: str) -> dict[str, str]:
     }
 
 
-@contextmanager
-def run(module: str, *arguments: str, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+def run(
+    module: str, *arguments: str, **environment: str
+) -> AbstractContextManager["subprocess.Popen[bytes]"]:
     """Run a Python module until the block ends."""
     command = [sys.executable, "-m", module, *arguments]
-    process = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | environment)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    return running(command, cwd=REPOSITORY, env=os.environ | environment)
 
 
 @contextmanager

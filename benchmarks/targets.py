@@ -10,15 +10,16 @@ from .tables import medians_by_size, middle, percentile, ratio, values
 ONE, TWO, THREE, FOUR = (service.name for service in STEPS)
 BOTH = (THREE, FOUR)
 
+# Why a target is missed, where it is: for the page of results.
+REASONS: dict[str, str] = {}
 
-def targets(results: Document) -> Iterator[tuple[str, str, str]]:
-    """Yield each target, the worst of the figures that it is about, and whether it is met."""
+
+def targets(results: Document) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield each target: its name, its bound, the worst of its figures, and whether it is met."""
     for what, least, figures in floors_of(results):
-        met = min(figures) >= least
-        yield f"{what}: at least {least:,g}", f"{min(figures):,.2f}", "yes" if met else "**no**"
+        yield what, f"at least {least:,g}", f"{min(figures):,.2f}", min(figures) >= least
     for what, most, figures in ceilings_of(results):
-        met = max(figures) <= most
-        yield f"{what}: at most {most:,g}", f"{max(figures):,.2f}", "yes" if met else "**no**"
+        yield what, f"at most {most:,g}", f"{max(figures):,.2f}", max(figures) <= most
 
 
 def floors_of(results: Document) -> Iterator[tuple[str, float, list[float]]]:

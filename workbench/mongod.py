@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from .errors import Refusal
+from .processes import running
 
 LOG = "mongod.log"
 
@@ -93,22 +94,14 @@ def run_mongod(
     command += ["--replSet", "rs0"] if replica_set else []
     # In a session, or on Windows a group, of its own: Ctrl-C ends the service, and then we
     # end mongod, whose last requests may still be under way.
-    process = subprocess.Popen(
+    with running(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    )
-    try:
+    ) as process:
         yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def wait_until_writable(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
