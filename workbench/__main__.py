@@ -40,15 +40,17 @@ app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=F
 def run(step: Step) -> None:
     """Serve a step on 127.0.0.1:8000, reloading it when its code changes, until Ctrl-C.
 
+    Beside the step's own routes there is a page to use it with, /desk.
     The step works on MONGODB_URI where that is set, else on a local mongod whose data stays
     in .mongodb/ from run to run and from step to step.
     """
     if is_taken(SERVICE_PORT):
         raise Refusal(f"Port {SERVICE_PORT} is taken: end what listens there, another step perhaps")
     with mongodb() as environment:
-        print(f"Step {step}, to be tried at {service_url()}/docs", flush=True)
-        command = [sys.executable, "-m", "uvicorn", f"{STEPS[step]}.main:app"]
+        print(f"Step {step}, to be tried at {service_url()}/desk or /docs", flush=True)
+        command = [sys.executable, "-m", "uvicorn", "workbench.desk:app"]
         command += ["--port", str(SERVICE_PORT), "--reload", "--reload-dir", STEPS[step]]
+        environment["STEP"] = STEPS[step]
         service = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | environment)
         try:
             service.wait()
