@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,6 +24,8 @@ from .servers import STEPS, free_port
 
 MONGODB_URI = pytest.StashKey[str | None]()
 NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in this run"
+CHROMIUM = shutil.which("chromium")
+NO_CHROMIUM = "NO CHROMIUM ON THIS MACHINE: nothing is proved of /desk in this run"
 
 # pymongo-async-mock wraps a method of mongomock once more with each new collection, until a long
 # test run meets Python's recursion limit. Once is enough.
@@ -44,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("lane") == "quick":
         config.stash[MONGODB_URI] = None
         return
+    if CHROMIUM is None and os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"{NO_CHROMIUM}, which CI must not pass")
     try:
         find_mongod()
     except NoMongod as error:
@@ -83,8 +88,11 @@ def pytest_terminal_summary(
 ) -> None:
     if config.getoption("lane") == "quick":
         terminalreporter.section("The quick lane: nothing was tried on a real MongoDB", sep="-")
-    elif config.stash[MONGODB_URI] is None:
+        return
+    if config.stash[MONGODB_URI] is None:
         terminalreporter.section(NO_MONGOD, sep="!", red=True)
+    if CHROMIUM is None:
+        terminalreporter.section(NO_CHROMIUM, sep="!", red=True)
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +109,14 @@ def mongod(pytestconfig: pytest.Config) -> str:
         # Only where no mongod can be had, which the summary says in red; in CI the run has ended.
         pytest.skip(NO_MONGOD)
     return uri
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the browser."""
+    if CHROMIUM is None:
+        pytest.skip(NO_CHROMIUM)  # as above
+    return CHROMIUM
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi.testclient import TestClient
-from httpx2 import Response
+from httpx2 import Client, Response
 
 Json = dict[str, Any]
 Command = tuple[str, str, Json]
@@ -27,57 +26,57 @@ def all_commands(ticket_id: str) -> list[Command]:
     return [("POST", "/tickets", NEW_TICKET), *commands_on(ticket_id)]
 
 
-def create(http: TestClient, **fields: str) -> Json:
+def create(http: Client, **fields: str) -> Json:
     response = http.post("/tickets", json=NEW_TICKET | fields)
     assert response.status_code == 201, response.text
     ticket: Json = response.json()
     return ticket
 
 
-def patch(http: TestClient, ticket: Json, **changes: str | None) -> Json:
+def patch(http: Client, ticket: Json, **changes: str | None) -> Json:
     response = http.patch(f"/tickets/{ticket['id']}", json=changes)
     assert response.status_code == 200, response.text
     changed: Json = response.json()
     return changed
 
 
-def change_status(http: TestClient, ticket: Json, new_status: str) -> None:
+def change_status(http: Client, ticket: Json, new_status: str) -> None:
     response = http.post(f"/tickets/{ticket['id']}/status", json={"new_status": new_status})
     assert response.status_code == 204, response.text
 
 
-def add_note(http: TestClient, ticket: Json, note: str) -> None:
+def add_note(http: Client, ticket: Json, note: str) -> None:
     response = http.post(f"/tickets/{ticket['id']}/agent-note", json={"note": note})
     assert response.status_code == 204, response.text
 
 
-def read(http: TestClient, ticket: Json) -> Json:
+def read(http: Client, ticket: Json) -> Json:
     response = http.get(f"/tickets/{ticket['id']}")
     assert response.status_code == 200, response.text
     details: Json = response.json()
     return details
 
 
-def read_list(http: TestClient, **query: str | int | bool) -> list[Json]:
+def read_list(http: Client, **query: str | int | bool) -> list[Json]:
     response = http.get("/tickets", params=query)
     assert response.status_code == 200, response.text
     items: list[Json] = response.json()
     return items
 
 
-def read_list_item(http: TestClient, ticket: Json) -> Json:
+def read_list_item(http: Client, ticket: Json) -> Json:
     [item] = [each for each in read_list(http, limit=100) if each["id"] == ticket["id"]]
     return item
 
 
-def read_dashboard(http: TestClient) -> Json:
+def read_dashboard(http: Client) -> Json:
     response = http.get("/dashboard")
     assert response.status_code == 200, response.text
     counts: Json = response.json()
     return counts
 
 
-def read_everything(http: TestClient) -> tuple[list[Json], list[Json], Json]:
+def read_everything(http: Client) -> tuple[list[Json], list[Json], Json]:
     """All that the service shows: to be compared before and after what must change nothing."""
     items = read_list(http, limit=100)
     return items, [read(http, item) for item in items], read_dashboard(http)

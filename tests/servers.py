@@ -70,6 +70,17 @@ def serve(
             executor.kill()
 
 
+@contextmanager
+def running(module: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a module, and kill it at the end of the block."""
+    process = subprocess.Popen([sys.executable, "-m", module], stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def run_to_end(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a module that ends by itself (`step_03_projections.rebuild`), for 30 seconds at most."""
     return subprocess.run(

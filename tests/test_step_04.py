@@ -3,12 +3,10 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -25,7 +23,7 @@ from step_04_full_cqrs.main import app
 from .lanes import Lane
 from .recount import Document, read_list, recount, served, tickets_of_step_1
 from .requests import NEW_TICKET
-from .servers import Server, paused, run_to_end, serve, wait_until
+from .servers import Server, paused, run_to_end, running, serve, wait_until
 
 SERVICE = "step_04_full_cqrs.main:app"
 COMMAND_SIDE = "step_04_full_cqrs.command_api:app"
@@ -69,17 +67,6 @@ def built(tickets: Collection[Document]) -> Collection[Document]:
     with TestClient(app):
         pass
     return tickets
-
-
-@contextmanager
-def running(module: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module, and kill it at the end of the block."""
-    process = subprocess.Popen([sys.executable, "-m", module], stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def wait_until_projected(tickets: Collection[Document]) -> None:

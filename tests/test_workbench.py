@@ -96,6 +96,7 @@ def test_run_keeps_the_tickets_from_step_to_step_and_ends_all_that_it_started(
             opened.append(http.post("/tickets", json=ticket).json()["id"])
             assert {each["id"] for each in http.get("/tickets").json()} == set(opened)
             assert http.get("/dashboard").json()["open"] == len(opened)
+            assert "Support desk" in http.get("/desk").text
         assert not is_taken(service)
         assert not is_taken(mongod_port)
 
