@@ -47,7 +47,7 @@ def run(step: Step) -> None:
     if is_taken(SERVICE_PORT):
         raise Refusal(f"Port {SERVICE_PORT} is taken: end what listens there, another step perhaps")
     with mongodb() as environment:
-        print(f"Step {step}, to be tried at {service_url()}/desk or {service_url()}/docs", flush=True)
+        print(f"Step {step}, to be tried at {service_url()}/desk (or /docs)", flush=True)
         command = [sys.executable, "-m", "uvicorn", "workbench.desk:app"]
         command += ["--port", str(SERVICE_PORT), "--reload", "--reload-dir", STEPS[step]]
         environment["STEP"] = STEPS[step]
