@@ -1,0 +1,142 @@
+"""What changes from one step to another, line by line: git's diff, and what only moved."""
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from itertools import groupby, takewhile
+from pathlib import Path
+
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+CONTEXT = 3
+
+
+@dataclass
+class Line:
+    sign: str  # as git has it: " ", "-" or "+"
+    text: str
+    html: str
+    old: int | None
+    new: int | None
+    moved: str | None = None  # the file where the other step has it too, in another place
+    in_hunk: bool = False
+    reasons: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return self.sign != " "
+
+    def is_change(self, quoted: str) -> bool:
+        return self.changed and self.text.strip() == quoted
+
+
+@dataclass
+class FileDiff:
+    name: str
+    lines: list[Line]
+
+    @property
+    def added(self) -> list[Line]:
+        return [line for line in self.lines if line.sign == "+"]
+
+    @property
+    def removed(self) -> list[Line]:
+        return [line for line in self.lines if line.sign == "-"]
+
+    @property
+    def moved(self) -> list[Line]:
+        return [line for line in self.lines if line.moved]
+
+    @property
+    def is_new(self) -> bool:
+        return len(self.added) == len(self.lines)
+
+    @property
+    def hunks(self) -> list[list[Line]]:
+        """Changes, and the lines around them."""
+        groups = groupby(self.lines, lambda line: line.in_hunk)
+        return [list(hunk) for in_hunk, hunk in groups if in_hunk]
+
+    @property
+    def parts(self) -> list[list[Line]]:
+        """All lines, parted where a hunk or a change begins or ends."""
+        groups = groupby(self.lines, lambda line: (line.in_hunk, line.changed))
+        return [list(part) for _, part in groups]
+
+
+def compare(old: Path, new: Path) -> list[FileDiff]:
+    """Return what becomes of each file of the step `old` in the step `new`."""
+    files = [file for step in (old, new) for file in step.glob("*.py") if file.stat().st_size]
+    names = sorted({file.name for file in files})
+    diffs = [FileDiff(name, compare_files(old / name, new / name)) for name in names]
+    mark_moved(diffs)
+    return diffs
+
+
+def compare_files(old: Path, new: Path) -> list[Line]:
+    """Return all lines of both files; one that is not there counts as empty."""
+    files = [file if file.exists() else os.devnull for file in (old, new)]
+    whole = "--unified=100000"
+    command = ["git", "diff", "--no-index", "--no-ext-diff", "--no-color", whole, "--", *files]
+    diff = subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stdout
+    if diff:
+        signed = diff.partition("\n@@")[2].splitlines()[1:]
+    else:
+        signed = [f" {line}" for line in old.read_text(encoding="utf-8").splitlines()]
+    before, after = (enumerate(highlighted(file), 1) for file in (old, new))
+    lines = []
+    for line in signed:
+        old_number, html = next(before) if line[0] != "+" else (None, "")
+        new_number, html = next(after) if line[0] != "-" else (None, html)
+        lines.append(Line(line[0], line[1:], html, old_number, new_number))
+    for index, each in enumerate(lines):
+        around = lines[max(0, index - CONTEXT) : index + CONTEXT + 1]
+        each.in_hunk = any(line.changed for line in around)
+    return lines
+
+
+def highlighted(file: Path) -> list[str]:
+    """Return the lines of a Python file as HTML; none where it is not there."""
+    if not file.exists():
+        return []
+    lexer = PythonLexer(stripnl=False)
+    return highlight(file.read_text(encoding="utf-8"), lexer, HtmlFormatter(nowrap=True)).splitlines()
+
+
+def mark_moved(diffs: list[FileDiff]) -> None:
+    """Find the lines that the other step has too, in another file or another place of this one."""
+    removed = {line.text.strip(): diff.name for diff in diffs for line in diff.removed}
+    added = {line.text.strip(): diff.name for diff in diffs for line in diff.added}
+    for diff in diffs:
+        for lines, elsewhere in ((diff.removed, added), (diff.added, removed)):
+            moved = None
+            for line in lines:
+                if line.text.startswith(("from ", "import ")):
+                    moved = None
+                elif any(map(str.isalnum, line.text)):
+                    moved = elsewhere.get(line.text.strip())
+                # else a bracket or a blank line, which goes with the line before it
+                line.moved = moved
+
+
+def explain(diff: FileDiff, reasons: dict[str, str]) -> None:
+    """Put each reason above what it is about. It is kept under a line that is changed there."""
+    for quoted, reason in reasons.items():
+        places = [i for i, line in enumerate(diff.lines) if line.is_change(quoted)]
+        if len(places) != 1:
+            raise LookupError(f"{len(places)} changed lines of {diff.name} are {quoted!r}, not one")
+        diff.lines[top_of(diff.lines, places[0])].reasons.append(reason)
+
+
+def top_of(lines: list[Line], index: int) -> int:
+    """Return where a change begins, or only its paragraph where the change is of one kind."""
+    top = index
+    while top > 0 and lines[top - 1].changed:
+        top -= 1
+    if len({line.sign for line in takewhile(lambda line: line.changed, lines[top:])}) > 1:
+        return top
+    while index > top and lines[index - 1].text:
+        index -= 1
+    return index
