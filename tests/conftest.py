@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from uuid import uuid4
 import pymongo_async_mock.patches
 import pytest
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, sync_playwright
 from pymongo import MongoClient
 from pymongo_async_mock import AsyncMongoMockClient
 from xdist.workermanage import WorkerController
@@ -23,6 +25,8 @@ from .servers import STEPS, free_port
 
 MONGODB_URI = pytest.StashKey[str | None]()
 NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in this run"
+CHROMIUM = shutil.which("chromium")
+NO_CHROMIUM = "NO CHROMIUM ON THIS MACHINE: nothing is proved in a browser in this run"
 
 # pymongo-async-mock wraps a method of mongomock once more with each new collection, until a long
 # test run meets Python's recursion limit. Once is enough.
@@ -101,6 +105,19 @@ def mongod(pytestconfig: pytest.Config) -> str:
         # Only where no mongod can be had, which the summary says in red; in CI the run has ended.
         pytest.skip(NO_MONGOD)
     return uri
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium, for one module only, as its event loop is in the way of others."""
+    if CHROMIUM is None:
+        pytest.skip(NO_CHROMIUM)  # as above
+    sandbox = os.geteuid() != 0  # which root cannot have
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=sandbox) as chromium,
+    ):
+        yield chromium
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,8 @@ def build_site(repository: Path, target: Path) -> None:
         project = Path(folder)
         write_pages(repository, project / "docs")
         write_diff_pages(repository, project / "docs")
-        shutil.copy(HERE / "site.css", project / "docs")
+        for asset in "site.css", "site.js":
+            shutil.copy(HERE / asset, project / "docs")
         shutil.copy(HERE / "zensical.toml", project)
         command = [sys.executable, "-m", "zensical", "build", "--strict"]
         subprocess.run(command, cwd=project, check=True)

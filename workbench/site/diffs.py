@@ -102,7 +102,9 @@ def highlighted(file: Path) -> list[str]:
     if not file.exists():
         return []
     lexer = PythonLexer(stripnl=False)
-    return highlight(file.read_text(encoding="utf-8"), lexer, HtmlFormatter(nowrap=True)).splitlines()
+    return highlight(
+        file.read_text(encoding="utf-8"), lexer, HtmlFormatter(nowrap=True)
+    ).splitlines()
 
 
 def mark_moved(diffs: list[FileDiff]) -> None:
@@ -125,9 +127,10 @@ def explain(diff: FileDiff, reasons: dict[str, str]) -> None:
     """Put each reason above what it is about. It is kept under a line that is changed there."""
     for quoted, reason in reasons.items():
         places = [i for i, line in enumerate(diff.lines) if line.is_change(quoted)]
-        if len(places) != 1:
-            raise LookupError(f"{len(places)} changed lines of {diff.name} are {quoted!r}, not one")
-        diff.lines[top_of(diff.lines, places[0])].reasons.append(reason)
+        if not places:
+            raise LookupError(f"No changed line of {diff.name} is {quoted!r}")
+        for place in places:
+            diff.lines[top_of(diff.lines, place)].reasons.append(reason)
 
 
 def top_of(lines: list[Line], index: int) -> int:

@@ -31,7 +31,9 @@ def write_pages(repository: Path, docs: Path) -> None:
             waiting += [(page.parent / link).resolve() for link in LINK.findall(text)]
         elif page.name == "index.md":
             files = [each for each in sorted(page.parent.iterdir()) if is_shown(each)]
-            links = (f"- [{each.name}]({page_of(each).relative_to(page.parent)})\n" for each in files)
+            links = (
+                f"- [{each.name}]({page_of(each).relative_to(page.parent)})\n" for each in files
+            )
             place.write_text(f"# {page.parent.name}\n\n{''.join(links)}", encoding="utf-8")
             waiting += files
         else:
