@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, takewhile
 from pathlib import Path
@@ -17,9 +18,9 @@ CONTEXT = 3
 class Line:
     sign: str  # as git has it: " ", "-" or "+"
     text: str
-    html: str
-    old: int | None
-    new: int | None
+    html: str = ""
+    old: int | None = None  # its number in the old file
+    new: int | None = None
     moved: str | None = None  # the file where the other step has it too, in another place
     in_hunk: bool = False
     reasons: list[str] = field(default_factory=list)
@@ -77,34 +78,38 @@ def compare(old: Path, new: Path) -> list[FileDiff]:
 
 def compare_files(old: Path, new: Path) -> list[Line]:
     """Return all lines of both files; one that is not there counts as empty."""
-    files = [file if file.exists() else os.devnull for file in (old, new)]
-    whole = "--unified=100000"
-    command = ["git", "diff", "--no-index", "--no-ext-diff", "--no-color", whole, "--", *files]
-    diff = subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stdout
-    if diff:
-        signed = diff.partition("\n@@")[2].splitlines()[1:]
-    else:
-        signed = [f" {line}" for line in old.read_text(encoding="utf-8").splitlines()]
-    before, after = (enumerate(highlighted(file), 1) for file in (old, new))
+    before, after = highlighted(old), highlighted(new)
     lines = []
-    for line in signed:
-        old_number, html = next(before) if line[0] != "+" else (None, "")
-        new_number, html = next(after) if line[0] != "-" else (None, html)
-        lines.append(Line(line[0], line[1:], html, old_number, new_number))
-    for index, each in enumerate(lines):
+    for sign, text in git_diff(old, new):
+        line = Line(sign, text)
+        if sign != "+":
+            line.old, line.html = next(before)
+        if sign != "-":
+            line.new, line.html = next(after)
+        lines.append(line)
+    for index, line in enumerate(lines):
         around = lines[max(0, index - CONTEXT) : index + CONTEXT + 1]
-        each.in_hunk = any(line.changed for line in around)
+        line.in_hunk = any(each.changed for each in around)
     return lines
 
 
-def highlighted(file: Path) -> list[str]:
-    """Return the lines of a Python file as HTML; none where it is not there."""
-    if not file.exists():
-        return []
-    lexer = PythonLexer(stripnl=False)
-    return highlight(
-        file.read_text(encoding="utf-8"), lexer, HtmlFormatter(nowrap=True)
-    ).splitlines()
+def git_diff(old: Path, new: Path) -> list[tuple[str, str]]:
+    """Return the sign and the text of each line, the same whatever the user told git to do."""
+    files = [file if file.exists() else os.devnull for file in (old, new)]
+    how = ["--no-ext-diff", "--no-color", "--diff-algorithm=myers", "--unified=100000"]
+    command = ["git", "diff", "--no-index", *how, "--", *files]
+    diff = subprocess.run(command, capture_output=True, encoding="utf-8", check=False).stdout
+    if not diff:
+        return [(" ", line) for line in new.read_text(encoding="utf-8").splitlines()]
+    return [(line[0], line[1:]) for line in diff.partition("\n@@")[2].splitlines()[1:]]
+
+
+def highlighted(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number of each line and its HTML; nothing where the file is not there."""
+    if file.exists():
+        text = file.read_text(encoding="utf-8")
+        html = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))
+        yield from enumerate(html.splitlines(), 1)
 
 
 def mark_moved(diffs: list[FileDiff]) -> None:
