@@ -26,7 +26,7 @@ from .servers import STEPS, free_port
 MONGODB_URI = pytest.StashKey[str | None]()
 NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in this run"
 CHROMIUM = shutil.which("chromium")
-NO_CHROMIUM = "NO CHROMIUM ON THIS MACHINE: nothing is proved in a browser in this run"
+NO_CHROMIUM = "NO CHROMIUM ON THIS MACHINE: nothing is proved of /desk in this run"
 
 # pymongo-async-mock wraps a method of mongomock once more with each new collection, until a long
 # test run meets Python's recursion limit. Once is enough.
@@ -48,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("lane") == "quick":
         config.stash[MONGODB_URI] = None
         return
+    if CHROMIUM is None and os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"{NO_CHROMIUM}, which CI must not pass")
     try:
         find_mongod()
     except NoMongod as error:
@@ -87,8 +89,11 @@ def pytest_terminal_summary(
 ) -> None:
     if config.getoption("lane") == "quick":
         terminalreporter.section("The quick lane: nothing was tried on a real MongoDB", sep="-")
-    elif config.stash[MONGODB_URI] is None:
+        return
+    if config.stash[MONGODB_URI] is None:
         terminalreporter.section(NO_MONGOD, sep="!", red=True)
+    if CHROMIUM is None:
+        terminalreporter.section(NO_CHROMIUM, sep="!", red=True)
 
 
 @pytest.fixture(scope="session")
@@ -107,17 +112,22 @@ def mongod(pytestconfig: pytest.Config) -> str:
     return uri
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium, for one module only, as its event loop is in the way of others."""
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the browser."""
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)  # as above
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")  # and no longer, as its event loop is in the way of others
+def browser(chromium: str) -> Iterator[Browser]:
     sandbox = os.geteuid() != 0  # which root cannot have
     with (
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=sandbox) as chromium,
+        playwright.chromium.launch(executable_path=chromium, chromium_sandbox=sandbox) as browser,
     ):
-        yield chromium
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -113,17 +113,18 @@ def highlighted(file: Path) -> Iterator[tuple[int, str]]:
 
 
 def mark_moved(diffs: list[FileDiff]) -> None:
-    """Find the lines that the other step has too, in another file or another place of this one."""
-    removed = {line.text.strip(): diff.name for diff in diffs for line in diff.removed}
-    added = {line.text.strip(): diff.name for diff in diffs for line in diff.added}
+    """Find the lines that the other step has too, in another place of the file or another file."""
     for diff in diffs:
-        for lines, elsewhere in ((diff.removed, added), (diff.added, removed)):
+        elsewhere = [*diffs, diff]  # the same file last, as a later place takes precedence
+        removed = {line.text.strip(): each.name for each in elsewhere for line in each.removed}
+        added = {line.text.strip(): each.name for each in elsewhere for line in each.added}
+        for lines, others in ((diff.removed, added), (diff.added, removed)):
             moved = None
             for line in lines:
                 if line.text.startswith(("from ", "import ")):
                     moved = None
                 elif any(map(str.isalnum, line.text)):
-                    moved = elsewhere.get(line.text.strip())
+                    moved = others.get(line.text.strip())
                 # else a bracket or a blank line, which goes with the line before it
                 line.moved = moved
 
