@@ -29,9 +29,6 @@ class Line:
     def changed(self) -> bool:
         return self.sign != " "
 
-    def is_change(self, quoted: str) -> bool:
-        return self.changed and self.text.strip() == quoted
-
 
 @dataclass
 class FileDiff:
@@ -130,13 +127,17 @@ def mark_moved(diffs: list[FileDiff]) -> None:
 
 
 def explain(diff: FileDiff, reasons: dict[str, str]) -> None:
-    """Put each reason above what it is about. It is kept under a line that is changed there."""
-    for quoted, reason in reasons.items():
-        places = [i for i, line in enumerate(diff.lines) if line.is_change(quoted)]
-        if not places:
-            raise LookupError(f"No changed line of {diff.name} is {quoted!r}")
-        for place in places:
-            diff.lines[top_of(diff.lines, place)].reasons.append(reason)
+    """Put each reason above what it is about. It is kept under how a changed line begins."""
+    for begin, reason in reasons.items():
+        tops = {
+            top_of(diff.lines, index)
+            for index, line in enumerate(diff.lines)
+            if line.changed and line.text.strip().startswith(begin)
+        }
+        if not tops:
+            raise LookupError(f"No changed line of {diff.name} begins with {begin!r}")
+        for top in tops:
+            diff.lines[top].reasons.append(reason)
 
 
 def top_of(lines: list[Line], index: int) -> int:
