@@ -13,9 +13,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page
 
+from benchmarks.report import picture
 from workbench.site import build_site
 from workbench.site.diff_pages import compare_steps
 from workbench.site.diffs import explain
+from workbench.site.pages import for_the_site
 
 from .servers import STEPS
 
@@ -168,6 +170,11 @@ def test_every_hunk_between_neighbours_has_a_reason(pair: tuple[int, int]) -> No
         for hunk in diff.hunks:
             text = "\n".join(line.sign + line.text for line in hunk)
             assert any(line.reasons for line in hunk), f"{diff.name} has no reason for\n{text}"
+
+
+def test_a_picture_for_light_or_dark_follows_the_switch_of_the_site() -> None:
+    page = for_the_site(picture("lag", "How soon"))
+    assert page == "![How soon](lag-light.svg#only-light)![How soon](lag-dark.svg#only-dark)"
 
 
 def test_a_reason_for_what_is_not_changed_is_refused() -> None:
