@@ -6,7 +6,7 @@ TICKETS ?= 1000
 
 python := .venv/bin/python
 
-.PHONY: run mongo seed diff test test-quick test-long mutants bench lint
+.PHONY: run mongo seed diff site test test-quick test-long mutants bench lint
 
 run: .venv/ready  ## serve a step: make run STEP=4
 	$(python) -m workbench run $(STEP)
@@ -19,6 +19,9 @@ seed: .venv/ready  ## send tickets to the running step: make seed TICKETS=500
 
 diff: .venv/ready  ## what changes from step to step: make diff FROM=3 TO=4
 	$(python) -m workbench diff $(FROM) $(TO)
+
+site: .venv/ready  ## build the walkthrough: .site/index.html
+	$(python) -m workbench site
 
 test: .venv/ready  ## prove that the four steps are one service
 	$(python) -m pytest

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pymongo_async_mock.patches
 import pytest
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, sync_playwright
 from pymongo import MongoClient
 from pymongo_async_mock import AsyncMongoMockClient
 from xdist.workermanage import WorkerController
@@ -25,7 +26,7 @@ from .servers import STEPS, free_port
 MONGODB_URI = pytest.StashKey[str | None]()
 NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in this run"
 CHROMIUM = shutil.which("chromium")
-NO_CHROMIUM = "NO CHROMIUM ON THIS MACHINE: nothing is proved of /desk in this run"
+NO_CHROMIUM = "NO CHROMIUM ON THIS MACHINE: nothing is proved of /desk or the site's looks"
 
 # pymongo-async-mock wraps a method of mongomock once more with each new collection, until a long
 # test run meets Python's recursion limit. Once is enough.
@@ -117,6 +118,16 @@ def chromium() -> str:
     if CHROMIUM is None:
         pytest.skip(NO_CHROMIUM)  # as above
     return CHROMIUM
+
+
+@pytest.fixture(scope="module")  # and no longer, as its event loop is in the way of others
+def browser(chromium: str) -> Iterator[Browser]:
+    sandbox = os.geteuid() != 0  # which root cannot have
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, chromium_sandbox=sandbox) as browser,
+    ):
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """The page of the workbench, in a browser, beside each step in turn."""
 
 import importlib
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from .requests import (
     NEW_TICKET,
@@ -32,16 +31,6 @@ STEP_4 = STEPS[3]
 beside_one_step = pytest.mark.parametrize("desk", STEPS[:1], indirect=True)
 
 expect.set_options(timeout=30_000)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    sandbox = os.geteuid() != 0  # which root cannot have
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=chromium, chromium_sandbox=sandbox) as browser,
-    ):
-        yield browser
 
 
 @pytest.fixture(scope="module", params=STEPS)

@@ -19,9 +19,11 @@ from pymongo.errors import PyMongoError
 from .errors import Refusal
 from .mongod import NoMongod, find_mongod, find_running, is_taken, start_mongod
 from .seed import seed_tickets
+from .site import build_site
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATA = REPOSITORY / ".mongodb"
+SITE = REPOSITORY / ".site"
 MONGOD_PORT = 27117
 SERVICE_PORT = 8000
 STEPS = {
@@ -86,6 +88,13 @@ def diff(old: Step, new: Step) -> None:
             shutil.copytree(REPOSITORY / step, Path(folder, step), ignore=prose, dirs_exist_ok=True)
         command = ["git", "diff", "--no-index", STEPS[old], STEPS[new]]
         subprocess.run(command, cwd=folder, check=False)  # its status says whether they differ
+
+
+@app.command()
+def site() -> None:
+    """Build the walkthrough site, which opens from disk and needs no network."""
+    build_site(REPOSITORY, SITE)
+    print(f"To be opened in a browser: {SITE / 'index.html'}")
 
 
 @contextmanager
