@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import get_args
 
-from pymongo import UpdateOne
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from .database import Database, Document
 from .schemas import Status, preview, timestamp
@@ -97,13 +96,12 @@ async def build(db: Database) -> AsyncIterator[int]:
     while tickets := await db.tickets.find(page, sort=[("_id", 1)], limit=1000).to_list():
         if await db.dashboard.find_one() is not None:
             return
-        await db.ticket_list.bulk_write(
-            [
-                UpdateOne({"_id": ticket["_id"]}, {"$setOnInsert": to_row(ticket)}, upsert=True)
-                for ticket in tickets
-            ],
-            ordered=False,
-        )
+        try:
+            await db.ticket_list.insert_many(map(to_row, tickets), ordered=False)
+        except BulkWriteError as error:
+            # A row that is there already is from another worker, or from a build before this one.
+            if any(each["code"] != 11000 for each in error.details["writeErrors"]):
+                raise
         done += len(tickets)
         yield done
         page = {"_id": {"$gt": tickets[-1]["_id"]}}
