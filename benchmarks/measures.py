@@ -30,6 +30,7 @@ from .services import (
 )
 
 ROUNDS = 3
+ROUNDS_OF_COMMANDS = 5  # as these differ more from round to round
 SECONDS = 2
 LAG_SECONDS = 6
 
@@ -79,17 +80,19 @@ def measure_rebuilds(uri: str) -> Iterator[Document]:
         yield {"who": service.name} | rebuild(service, uri)
 
 
-def take_turns(title: str, loads: Loads, rounds: Iterable[int]) -> Iterator[Document]:
+def take_turns(
+    title: str, loads: Loads, rounds: Iterable[int], seconds: int = SECONDS
+) -> Iterator[Document]:
     """Apply the loads in turn, round by round. Round 0 only warms up, and yields nothing."""
     plan = list(product(rounds, loads))
     for number, (what, who) in tqdm(plan, desc=title, unit=" runs"):
-        result = loads[what, who](SECONDS if number else 1)
+        result = loads[what, who](seconds if number else 1)
         if number:
             yield {"what": what, "who": who, "round": number} | result
 
 
 def measure_queries(
-    uri: str, services: Iterable[Service], queries: Iterable[str]
+    uri: str, services: Iterable[Service], queries: Iterable[str], seconds: int = SECONDS
 ) -> Iterator[Document]:
     """Measure the queries of the services and, where the floor is one of them, all floors."""
     with MongoClient[Document](uri) as client:
@@ -118,7 +121,7 @@ def measure_queries(
                 loads[what, "bare driver loop"] = partial(drive, calls[what])
         if FLOOR in urls:
             loads["nothing", EMPTY] = partial(send, urls[FLOOR], [request("GET", "/empty")])
-        yield from take_turns("Queries", loads, range(ROUNDS + 1))
+        yield from take_turns("Queries", loads, range(ROUNDS + 1), seconds)
 
 
 def measure_commands(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
@@ -144,7 +147,7 @@ def measure_commands(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
             name = f"{EXTERNAL.name}, respond-async"
             external[what, name] = partial(command, EXTERNAL, RESPOND_ASYNC, what)
 
-        for number in range(ROUNDS + 1):
+        for number in range(ROUNDS_OF_COMMANDS + 1):
             yield from take_turns("Commands", inline, [number])
             # It asks for marks a hundred times a second: not while others are measured.
             with project(EXTERNAL, uri, client[EXTERNAL.database].tickets):
