@@ -1,6 +1,8 @@
 """What we aimed at, and whether it is met."""
 
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 from .data import Document
 from .measures import COMMANDS, LISTS
@@ -10,45 +12,7 @@ from .tables import medians_by_size, middle, percentile, ratio, values
 ONE, TWO, THREE, FOUR = (service.name for service in STEPS)
 BOTH = (THREE, FOUR)
 
-# Why a target is missed, if it is; the processor times were taken apart from the benchmarks, with
-# a command listener and psutil, and by leaving out one thing after the other.
-REASONS = {
-    "list, steps 3 and 4 to the driver call only": (
-        "an answer of nothing is less work than an answer of 20 rows. Of some 600 µs of processor "
-        "time that a list takes the service, some 70 go into checking the rows against the response "
-        "model and writing them as JSON, and some 20 each into the dependency that hands over the "
-        "database and into the limit on bodies. What was ours to mend is mended: rows were turned "
-        "into models one by one, and each GET was asked for the type of the body that it has not."
-    ),
-    "commands, step 2 to step 1": (
-        "the database calls are the same, and so is the work around them. The brackets of the two "
-        "overlap: it is noise."
-    ),
-    "commands, step 4 to step 3": (
-        "it is waiting more than work: the service is busy for some 60 % of the time. A pass of the "
-        "projector is four calls in turn (find marks, find rows, write the batch, put its rows in "
-        "place), and a command that comes in the middle of a pass waits for the next one. Step 3 "
-        "makes three calls in turn, two for a note, and no command waits for another. Taking marks "
-        "off was a fifth call, and goes on beside the next pass now. Handing tickets to the "
-        "projector in memory, so that it need not look for marks, gave less than 10 % more, and "
-        "letting batches fill for some milliseconds gave less than before: neither is worth its code."
-    ),
-    "the same with respond-async, to step 1": (
-        "here it is work: service and MongoDB take 1.7 ms of processor time a command, in step 1 "
-        "they take 1.1. A ticket is written twice, as its mark has to come off again, and its row "
-        "once; the two processes and wrk share two cores."
-    ),
-    "the same with an external projector besides, to step 1": (
-        "the work is the same, in one more process: four share two cores. What the service no "
-        "longer does, another process does in its place."
-    ),
-    "rebuild, tickets a second": (
-        "in step 4, MongoDB takes some 100 µs to update a row under a condition on more than its "
-        "`_id`, 50 without that and 20 to insert one. A first build inserts; a rebuild replaces rows "
-        "that are being read, and needs the condition, since without it a projector that has slept "
-        "for a while could put an older row over a newer one."
-    ),
-}
+REASONS = tomllib.loads(Path(__file__).with_name("reasons.toml").read_text(encoding="utf-8"))
 
 
 def targets(results: Document) -> Iterator[tuple[str, str, str, bool]]:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,29 @@ def test_the_openapi_documents_of_the_steps_are_identical(
         with TestClient(importlib.import_module(f"{step}.main").app) as http:
             documents.add(http.get("/openapi.json").content)
     assert len(documents) == 1
+
+
+def test_a_link_to_lines_leads_to_the_definition_that_it_names() -> None:
+    link_to_lines = r"\[`(\w+)`\]\(([\w/]+\.py)#L(\d+)-L(\d+)\)"
+    links = re.findall(link_to_lines, REPOSITORY.joinpath("README.md").read_text())
+    assert links
+    for name, file, first, last in links:
+        assert (name, int(first), int(last)) in definitions(REPOSITORY / file), (name, file)
+
+
+def test_the_page_on_overkill_counts_the_lines_that_are_there() -> None:
+    page = REPOSITORY.joinpath("docs/when-it-is-overkill.md").read_text()
+    files = [REPOSITORY.joinpath(step).glob("*.py") for step in STEPS]
+    lines = [sum(len(file.read_text().splitlines()) for file in each) for each in files]
+    assert f"| lines of Python | {' | '.join(map(str, lines))} |" in page
+
+
+def definitions(file: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield the name, the first and the last line of each function and class."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            starts = [node, *node.decorator_list]
+            yield node.name, min(each.lineno for each in starts), node.end_lineno or 0
 
 
 def test_every_test_that_the_page_of_proofs_names_is_there() -> None:

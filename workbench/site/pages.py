@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 LINK = re.compile(r"(?<=]\()(?!\w+:|#)[^)#]+")
+LINES = re.compile(r"#L(\d+)-L\d+(?=\))")
 PICTURE = re.compile(
     r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">'
     r'\s*<img alt="(?P<alt>[^"]+)" src="(?P<light>[^"]+)">\s*</picture>'
@@ -62,7 +63,8 @@ def is_shown(file: Path) -> bool:
 
 
 def code(file: Path) -> str:
-    return f"# {file.name}\n\n```` {file.suffix[1:]}\n{file.read_text(encoding='utf-8')}````\n"
+    text = file.read_text(encoding="utf-8")
+    return f'# {file.name}\n\n```` {file.suffix[1:]} linenums="1"\n{text}````\n'
 
 
 def with_links_to_pages(text: str, folder: Path) -> str:
@@ -74,4 +76,4 @@ def with_links_to_pages(text: str, folder: Path) -> str:
             raise FileNotFoundError(f"A page in {folder} has a broken link: {link[0]}")
         return Path(os.path.relpath(page_of(target), folder)).as_posix()
 
-    return LINK.sub(to_page, text)
+    return LINES.sub(r"#line-0-\1", LINK.sub(to_page, text))
