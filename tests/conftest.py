@@ -38,6 +38,7 @@ at_end = ExitStack()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lane", choices=LANES, default="full", help="how hard to try")
+    parser.addoption("--mongod", help="the URI of a mongod that is running already")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -47,6 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.getoption("lane") == "quick":
         config.stash[MONGODB_URI] = None
+        return
+    if config.getoption("mongod"):
+        config.stash[MONGODB_URI] = config.getoption("mongod")
         return
     if CHROMIUM is None and os.environ.get("CI") == "true":
         raise pytest.UsageError(f"{NO_CHROMIUM}, which CI must not pass")

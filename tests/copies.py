@@ -24,9 +24,11 @@ def copied(*patches: Path) -> Iterator[Path]:
         yield copy
 
 
-def run_tests(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_tests(copy: Path, mongod: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run tests of the copy in one process, also of exercises/, which has no conftest.py."""
     command = [sys.executable, "-m", "pytest", "-n", "0", "--noconftest", "-p", "tests.conftest"]
+    # Plugins that none of these tests needs, and that take a second to load.
+    command += ["-p", "no:schemathesis", "-p", "no:hypothesispytest", "--mongod", mongod]
     return subprocess.run(
         [*command, *arguments],
         cwd=copy,
@@ -35,3 +37,8 @@ def run_tests(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def contract_suite(copy: Path) -> list[str]:
+    """Return the files of the contract suite."""
+    return [str(file) for file in copy.glob("tests/test_contract_*.py")]

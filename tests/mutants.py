@@ -5,21 +5,17 @@ a quarter of an hour, as it runs the tests that should notice.
 """
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
+from .copies import REPOSITORY, copied
 from .servers import STEPS
-
-REPOSITORY = Path(__file__).parent.parent
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".mongodb", ".hypothesis", "*cache*")
 
 
 @dataclass(frozen=True)
@@ -316,8 +312,7 @@ def main() -> None:
 @contextmanager
 def bred(mutant: Mutant) -> Iterator[Path]:
     """A copy of the repository with this break."""
-    with TemporaryDirectory() as folder:
-        copy = Path(shutil.copytree(REPOSITORY, Path(folder, "copy"), ignore=NOT_COPIED))
+    with copied() as copy:
         file = mutant.path_in(copy)
         file.write_text(file.read_text().replace(mutant.old, mutant.new))
         yield copy

@@ -71,9 +71,11 @@ def serve(
 
 
 @contextmanager
-def running(module: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(module: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run a module, and kill it at the end of the block."""
-    process = subprocess.Popen([sys.executable, "-m", module], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", module], env=os.environ | environment, stderr=subprocess.DEVNULL
+    )
     try:
         yield process
     finally:
