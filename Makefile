@@ -3,10 +3,11 @@ STEP ?= 1
 FROM ?= 1
 TO ?= 2
 TICKETS ?= 1000
+N ?= 1.1
 
 python := .venv/bin/python
 
-.PHONY: run mongo seed diff site test test-quick test-long mutants bench lint
+.PHONY: run mongo seed diff exercise site test test-quick test-long mutants bench lint
 
 run: .venv/ready  ## serve a step: make run STEP=4
 	$(python) -m workbench run $(STEP)
@@ -19,6 +20,9 @@ seed: .venv/ready  ## send tickets to the running step: make seed TICKETS=500
 
 diff: .venv/ready  ## what changes from step to step: make diff FROM=3 TO=4
 	$(python) -m workbench diff $(FROM) $(TO)
+
+exercise: .venv/ready  ## see whether you have solved an exercise: make exercise N=3.1
+	$(python) -m pytest -n 0 -p tests.conftest exercises/test_$(subst .,_,$(N)).py
 
 site: .venv/ready  ## build the walkthrough: .site/index.html
 	$(python) -m workbench site

@@ -19,7 +19,7 @@ def test_every_answer_of_every_route_is_declared(http: TestClient) -> None:
         for path, operations in http.get("/openapi.json").json()["paths"].items()
         for method, operation in operations.items()
     }
-    assert declared.keys() == ANSWERS.keys()
+    assert declared.keys() >= ANSWERS.keys()
     for route, statuses in ANSWERS.items():
         assert statuses <= declared[route]
 
