@@ -106,9 +106,12 @@ class Projector:
 
     async def _try_to_project(self) -> bool:
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.unmark())  # beside the pass, since commands wait for that
+            # Beside the pass, since commands wait for that.
+            unmarking = asyncio.create_task(self.unmark())
+            try:
                 done = await self.project()
+            finally:
+                await unmarking  # not cancelled, which PyMongo would take seconds to get over
         except Exception:  # Whatever it is: all that there is to know is in MongoDB.
             logger.exception("Projecting failed, and is tried again")
             await asyncio.sleep(0.2)
