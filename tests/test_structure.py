@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from .mutants import MUTANTS
 from .servers import STEPS
+from .test_contract_openapi import ANSWERS
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -64,6 +65,12 @@ def test_a_step_has_every_file_of_the_step_before_it() -> None:
     for old, new in itertools.pairwise(STEPS):
         before = {file.name for file in REPOSITORY.joinpath(old).glob("*.py")}
         assert before <= {file.name for file in REPOSITORY.joinpath(new).glob("*.py")}
+
+
+def test_a_step_has_the_routes_of_the_contract_and_no_other(step: str) -> None:
+    paths = importlib.import_module(f"{step}.main").app.openapi()["paths"]
+    routes = {f"{method} {path}" for path, operations in paths.items() for method in operations}
+    assert routes == ANSWERS.keys()
 
 
 def test_the_openapi_documents_of_the_steps_are_identical(
