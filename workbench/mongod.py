@@ -67,20 +67,22 @@ def find_running(data: Path, port: int) -> str | None:
 
 
 @contextmanager
-def start_mongod(data: Path, port: int, *, replica_set: bool = True) -> Iterator[Mongod]:
+def start_mongod(
+    data: Path, port: int, *arguments: str, replica_set: bool = True
+) -> Iterator[Mongod]:
     """Run a mongod on 127.0.0.1 for as long as the block lasts, from when it takes writes.
 
-    It stands alone, or is the one member of a replica set, which has transactions, change
-    streams and retryable writes. Raises Refusal where it does not start.
+    It stands alone, or is the one member of a replica set, which has change streams. It takes
+    more arguments of mongod's command line. Raises Refusal where it does not start.
     """
-    with run_mongod(data, port, replica_set=replica_set) as process:
+    with run_mongod(data, port, *arguments, replica_set=replica_set) as process:
         wait_until_writable(process, port, data / LOG)
         yield Mongod(uri_of(port), process)
 
 
 @contextmanager
 def run_mongod(
-    data: Path, port: int, *, replica_set: bool = True
+    data: Path, port: int, *arguments: str, replica_set: bool = True
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a mongod for as long as the block lasts, whether it takes writes or not."""
     mongod = find_mongod()
@@ -91,7 +93,10 @@ def run_mongod(
     log.unlink(missing_ok=True)
     command = [mongod, "--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(data)]
     command += ["--logpath", str(log), "--wiredTigerCacheSizeGB", "1"]
+    # Without zlib, through which 6.0.5 lets others read its memory (CVE-2025-14847).
+    command += ["--networkMessageCompressors", "snappy,zstd"]
     command += ["--replSet", "rs0"] if replica_set else []
+    command += arguments
     # In a session, or on Windows a group, of its own: Ctrl-C ends the service, and then we
     # end mongod, whose last requests may still be under way.
     with running(
