@@ -33,11 +33,11 @@ test: .venv/ready  ## prove that the four steps are one service
 test-quick: .venv/ready  ## the same in memory only, in less than a minute
 	$(python) -m pytest --lane quick
 
-test-long: .venv/ready  ## the same, with ten times as much left to chance
+test-long: .venv/ready  ## the same, with many more tries of each kind
 	$(python) -m pytest --lane long
 
 mutants: .venv/ready  ## prove that the tests can fail: break the steps, see who notices
-	$(python) -m tests.mutants
+	$(python) -m tests.repository.mutants
 
 bench: .venv/ready  ## measure what the steps cost and gain: make bench, or make bench TICKETS=1000000
 	$(python) -m benchmarks

@@ -97,7 +97,10 @@ def draw_lag(results: Document) -> Figure:
         rounds = values(results["lags"], "milliseconds", who=service.name)
         lags = quantiles((lag for each in rounds for lag in each), n=500)
         axes.plot(lags, [number / 500 for number in range(1, 500)], line, label=service.name)
-    axes.set(xlabel="ms from a command's acknowledgement to its row", ylabel="share of commands")
+    axes.set(
+        xlabel="ms from the answer to a command until the read side shows it",
+        ylabel="share of commands",
+    )
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid()
     axes.legend(loc="lower right")

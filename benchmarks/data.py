@@ -38,7 +38,7 @@ def fill(tickets: Collection[Document], number: int, shortest: int, longest: int
         return {
             "customer_id": random.choice(customers),
             "subject": random.choice(subjects),
-            "message": text[start : start + random.randint(shortest, longest)],
+            "message": text[start : start + random.randint(shortest, longest)].strip(),
             "status": random.choices(["open", "triaged", "closed"], weights=[5, 10, 85])[0],
             "agent_note": NOTE if random.random() < 0.01 else None,
             "created_at": created,

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import httpx2
-from bson import ObjectId
+from bson import ObjectId, Timestamp
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.change_stream import AsyncChangeStream
 
@@ -70,12 +70,13 @@ def send(url: str, requests: list[str], seconds: int, headers: Headers | None = 
     return result | ({"items": len(body)} if isinstance(body, list) else {})
 
 
-async def measure_lag(url: str, uri: str, database: str, tickets: list[Document]) -> list[float]:
+async def measure_lag(url: str, uri: str, read_database: str, ids: list[ObjectId]) -> list[float]:
     """Note on each of these tickets, RATE a second, and return the lags in milliseconds.
 
-    A lag is the time from a command's acknowledgement to the moment when a change stream
-    tells that the ticket's row has its version. The next command is sent when its time has
-    come, whatever became of those before. Those of the first second do not count.
+    A lag is the time from a command's acknowledgement to the moment when a change stream of the
+    read database tells that the position in the dashboard has come to the command's change. The
+    next command is sent when its time has come, whatever became of those before. Those of the
+    first second do not count.
     """
     acknowledged: dict[ObjectId, float] = {}
     visible: dict[ObjectId, float] = {}
@@ -86,25 +87,28 @@ async def measure_lag(url: str, uri: str, database: str, tickets: list[Document]
         answer.raise_for_status()
 
     async def watch(changes: AsyncChangeStream[Document]) -> None:
-        versions = {ticket["_id"]: ticket.get("version", 0) + 1 for ticket in tickets}
-        while len(visible) < len(versions):
+        as_of: dict[ObjectId, Timestamp] = {}  # of the rows that the position has to come to
+        while len(visible) < len(ids):
             change = await changes.next()
             fields = change.get("fullDocument") or change["updateDescription"]["updatedFields"]
-            ticket_id = change["documentKey"]["_id"]
-            if fields.get("version", 0) >= versions.get(ticket_id, math.inf):
-                visible.setdefault(ticket_id, time.monotonic())
+            if change["ns"]["coll"] == "ticket_reads":
+                as_of[change["documentKey"]["_id"]] = fields["as_of"]
+            elif "at" in fields:
+                now = time.monotonic()
+                visible.update({each: now for each in as_of if as_of[each] <= fields["at"]})
+                as_of = {each: as_of[each] for each in as_of if each not in visible}
 
     async with (
         AsyncMongoClient[Document](uri) as client,
         httpx2.AsyncClient(base_url=url, headers=RESPOND_ASYNC, timeout=30) as http,
-        await client[f"{database}_read"].ticket_list.watch() as changes,
-        asyncio.timeout(len(tickets) / RATE + 30),
+        await client[read_database].watch() as changes,
+        asyncio.timeout(len(ids) / RATE + 30),
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(watch(changes))
         start = time.monotonic()
-        for number, ticket in enumerate(tickets):
+        for number, ticket_id in enumerate(ids):
             await asyncio.sleep(start + number / RATE - time.monotonic())
-            tasks.create_task(note(ticket["_id"]))
+            tasks.create_task(note(ticket_id))
     counting = list(acknowledged)[RATE:]
     return [round((visible[each] - acknowledged[each]) * 1000, 2) for each in counting]

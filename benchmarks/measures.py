@@ -11,13 +11,13 @@ import uvloop
 from pymongo import MongoClient
 from tqdm import tqdm
 
+from step_01_crud.schemas import ListTickets
 from workbench.errors import Refusal
 
 from . import floors
 from .data import Document, change_requests, create_requests, fill, request, sample_ids
 from .load import RATE, RESPOND_ASYNC, Headers, measure_lag, send
 from .services import (
-    COMMAND_SIDE,
     EXTERNAL,
     FLOOR,
     FLOOR_OF_COMMANDS,
@@ -104,13 +104,15 @@ def measure_queries(
     requests["details"] = [request("GET", f"/tickets/{each}") for each in ids]
     requests["dashboard"] = [request("GET", "/dashboard")]
     calls: dict[str, floors.Call] = {
-        name: partial(floors.find_rows, **filters) for name, filters in LISTS.items()
+        name: partial(floors.find_rows, query=ListTickets(**filters))
+        for name, filters in LISTS.items()
     }
     calls["details"] = lambda db: floors.find_ticket(db, choice(ids))
     calls["dashboard"] = floors.find_counts
 
-    def drive(call: floors.Call, seconds: int) -> Document:
-        return uvloop.run(floors.drive(uri, FLOOR.database, call, seconds))
+    def drive(what: str, seconds: int) -> Document:
+        database = FLOOR.database if what == "details" else FLOOR.read_database
+        return uvloop.run(floors.drive(uri, database, calls[what], seconds))
 
     with serve_all(uri, services) as urls:
         loads: Loads = {}
@@ -118,7 +120,7 @@ def measure_queries(
             for service, url in urls.items():
                 loads[what, service.name] = partial(send, url, requests[what])
             if FLOOR in urls:
-                loads[what, "bare driver loop"] = partial(drive, calls[what])
+                loads[what, "bare driver loop"] = partial(drive, what)
         if FLOOR in urls:
             loads["nothing", EMPTY] = partial(send, urls[FLOOR], [request("GET", "/empty")])
         yield from take_turns("Queries", loads, range(ROUNDS + 1), seconds)
@@ -132,14 +134,14 @@ def measure_commands(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
             tickets = client[service.database].tickets
             requests = create_requests() if what == "create" else change_requests(what, tickets)
             result = send(urls[service], requests, seconds, headers)
-            if service.app.startswith("step_04"):
-                result["caught_up_after"] = wait_until_projected(tickets)
+            if service in (STEPS[3], EXTERNAL):
+                result["caught_up_after"] = wait_until_projected(service, client)
             return result
 
         inline: Loads = {}
         external: Loads = {}
         for what in COMMANDS:
-            for service in [FLOOR_OF_COMMANDS, *STEPS, COMMAND_SIDE]:
+            for service in [FLOOR_OF_COMMANDS, *STEPS]:
                 inline[what, service.name] = partial(command, service, {}, what)
             name = f"{STEPS[3].name}, respond-async"
             inline[what, name] = partial(command, STEPS[3], RESPOND_ASYNC, what)
@@ -149,8 +151,8 @@ def measure_commands(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
 
         for number in range(ROUNDS_OF_COMMANDS + 1):
             yield from take_turns("Commands", inline, [number])
-            # It asks for marks a hundred times a second: not while others are measured.
-            with project(EXTERNAL, uri, client[EXTERNAL.database].tickets):
+            # It asks for changes ten times a second: not while others are measured.
+            with project(EXTERNAL, client, uri):
                 yield from take_turns("Commands, external projector", external, [number])
 
 
@@ -159,14 +161,15 @@ def measure_lags(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
     with MongoClient[Document](uri) as client:
 
         def lag(number: int, service: Service) -> Document:
-            some = client[service.database].tickets.find({}, ["version"], limit=RATE * LAG_SECONDS)
+            some = client[service.database].tickets.find({}, ["_id"], limit=RATE * LAG_SECONDS)
+            ids = [ticket["_id"] for ticket in some]
             try:
-                lags = uvloop.run(measure_lag(urls[service], uri, service.database, list(some)))
+                lags = uvloop.run(measure_lag(urls[service], uri, service.read_database, ids))
             except (ExceptionGroup, TimeoutError) as error:
                 raise Refusal(f"{service.name} does not keep up with {RATE} a second") from error
             return {"who": service.name, "round": number, "milliseconds": lags}
 
         for number in tqdm(range(1, ROUNDS + 1), desc="Lag", unit=" rounds"):
             yield lag(number, STEPS[3])
-            with project(EXTERNAL, uri, client[EXTERNAL.database].tickets):
+            with project(EXTERNAL, client, uri):
                 yield lag(number, EXTERNAL)

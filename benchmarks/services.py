@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx2
 import psutil
-from pymongo.collection import Collection
+from pymongo import MongoClient
 
-from tests.servers import free_port
+from tests.support.servers import free_port
 from workbench.errors import Refusal
 from workbench.processes import running
 
@@ -27,7 +27,10 @@ class Service:
     name: str  # as the results call it
     app: str
     database: str
-    projector: str = "inline"
+
+    @property
+    def read_database(self) -> str:
+        return f"{self.database}_read"
 
 
 STEPS = [
@@ -37,13 +40,8 @@ STEPS = [
     Service("step 4", "step_04_full_cqrs.main:app", "bench_4"),
 ]
 QUERY_SIDE = Service("step 4, query side alone", "step_04_full_cqrs.query_api:app", "bench_apart")
-COMMAND_SIDE = Service(
-    "step 4, command side alone", "step_04_full_cqrs.command_api:app", "bench_apart"
-)
-EXTERNAL = Service(
-    "step 4, external projector", "step_04_full_cqrs.main:app", "bench_external", "external"
-)
-FLOOR = Service("driver call only", "benchmarks.floors:app", "bench_3")
+EXTERNAL = Service("step 4, external projector", "benchmarks.both_sides:app", "bench_apart")
+FLOOR = Service("driver call only", "benchmarks.floors:app", "bench_4")
 FLOOR_OF_COMMANDS = Service("driver call only", "benchmarks.floors:app", "bench_floor")
 
 
@@ -52,8 +50,7 @@ def environment(service: Service, uri: str) -> dict[str, str]:
         "MONGODB_URI": uri,
         "MONGODB_DATABASE": service.database,
         "READ_MONGODB_URI": uri,
-        "READ_MONGODB_DATABASE": f"{service.database}_read",
-        "PROJECTOR": service.projector,
+        "READ_MONGODB_DATABASE": service.read_database,
     }
 
 
@@ -91,27 +88,31 @@ def answers(http: httpx2.Client) -> bool:
 
 
 @contextmanager
-def project(service: Service, uri: str, tickets: Collection[Document]) -> Iterator[None]:
+def project(service: Service, client: MongoClient[Document], uri: str) -> Iterator[None]:
     """Run a projector for this service until the block ends, from when it has caught up."""
-    tickets.find_one_and_update({}, {"$set": {"unprojected": True}})  # to see it at work
     with run("step_04_full_cqrs.projector", **environment(service, uri)):
-        wait_until_projected(tickets)
+        wait_until_projected(service, client)
         yield
 
 
-def wait_until_projected(tickets: Collection[Document]) -> float:
-    """Wait until step 4 has marked no ticket; return the seconds that it took."""
+def wait_until_projected(service: Service, client: MongoClient[Document]) -> float:
+    """Wait until step 4 has projected all changes so far; return the seconds that it took."""
     start = time.monotonic()
-    while tickets.find_one({"unprojected": True}, hint=[("unprojected", 1)]):
+    with client.start_session() as session:
+        # A change of our own comes last. The position moves with changes of tickets only.
+        client[service.database].tickets.update_one({}, {"$inc": {"touched": 1}}, session=session)
+        last = session.operation_time
+    dashboard = client[service.read_database].dashboard
+    while dashboard.find_one({"at": {"$gte": last}}) is None:
         if time.monotonic() > start + 600:
-            raise Refusal("The projector does not get done with the marked tickets")
+            raise Refusal(f"{service.name} does not get done with its changes")
         time.sleep(0.01)
     return round(time.monotonic() - start, 3)
 
 
 def rebuild(service: Service, uri: str) -> Document:
     """Rebuild a read model; return the seconds that it took and the most memory it had."""
-    module = service.app.replace(".main:app", ".rebuild")
+    module = f"{service.app.partition('.')[0]}.rebuild"
     peak = 0
     start = time.monotonic()
     with run(module, **environment(service, uri)) as process:

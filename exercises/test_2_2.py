@@ -7,9 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo import MongoClient
 
-from tests.recount import tickets_of_step_1
-from tests.requests import assert_refused, create, read_list
-from tests.servers import STEPS
+from tests.support.recount import tickets_of_step_1
+from tests.support.requests import assert_refused, create, read_list
+from tests.support.servers import STEPS
 
 pytestmark = [
     pytest.mark.parametrize("step", STEPS[1:2], indirect=True),
@@ -41,8 +41,17 @@ def test_the_longest_forgotten_comes_first(http: TestClient, old: list[str]) -> 
     assert forgotten(http, "?days=60") == []
 
 
-def test_a_week_is_long_where_nothing_is_said(http: TestClient, old: list[str]) -> None:
-    assert forgotten(http) == forgotten(http, "?days=7") != forgotten(http, "?days=5")
+def test_without_days_it_is_a_week(http: TestClient, old: list[str]) -> None:
+    assert forgotten(http) == forgotten(http, "?days=7") == old[2:][::-1]
+
+
+def test_100_tickets_are_listed_at_most(
+    http: TestClient, old: list[str], database: str, mongo: MongoClient[dict[str, Any]]
+) -> None:
+    older = {"status": "open", "updated_at": datetime.now(UTC) - timedelta(days=90)}
+    mongo[database].tickets.insert_many([each | older for each in tickets_of_step_1(101)])
+    assert len(forgotten(http)) == 100
+    assert not {*old} & {*forgotten(http)}
 
 
 def test_the_items_are_those_of_the_list(http: TestClient, old: list[str]) -> None:

@@ -1,36 +1,42 @@
 """What can be asked about tickets; nothing in here changes one."""
 
+from typing import Annotated
+
 from bson import ObjectId
+from pydantic import BaseModel, Field
 
-from .database import Database, Document
+from .database import NEWEST_FIRST, Database, Document
 from .errors import TicketNotFound
-from .schemas import Dashboard, Status, Ticket
+from .schemas import Dashboard, Status, TicketDetails, TicketListItem
 
 
-async def get_ticket(db: Database, ticket_id: str) -> Ticket:
+class ListTickets(BaseModel, extra="forbid"):
+    status: Status | None = None
+    has_note: bool | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    skip: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+async def get_ticket(db: Database, ticket_id: str) -> TicketDetails:
     """Return the whole ticket. Raises TicketNotFound."""
     ticket = await db.tickets.find_one({"_id": ObjectId(ticket_id)})
     if ticket is None:
         raise TicketNotFound
-    return Ticket.model_validate(ticket)
+    return TicketDetails(**ticket)
 
 
-async def list_tickets(
-    db: Database, status: Status | None, has_note: bool | None, limit: int, skip: int
-) -> list[Document]:
-    """Return a page of the rows that pass both filters, newest change first."""
-    which: Document = {}
-    if status is not None:
-        which["status"] = status
-    if has_note is not None:
-        which["has_note"] = has_note
-    newest_first = [("updated_at", -1), ("_id", -1)]
-    rows = db.ticket_list.find(which, sort=newest_first, skip=skip, limit=limit)
-    # The index of just these filters, as MongoDB may prefer one that has only some of them.
-    return await rows.hint([*((each, 1) for each in which), *newest_first]).to_list()
+async def list_tickets(db: Database, query: ListTickets) -> list[TicketListItem]:
+    """Return a page of the list, the latest change first, ties by id."""
+    wanted: Document = {}
+    if query.status is not None:
+        wanted["status"] = query.status
+    if query.has_note is not None:
+        wanted["has_note"] = query.has_note
+    rows = db.ticket_reads.find(wanted).sort(NEWEST_FIRST).skip(query.skip).limit(query.limit)
+    return [TicketListItem(**row) async for row in rows]
 
 
 async def get_dashboard(db: Database) -> Dashboard:
-    """Return the number of tickets in each status."""
-    counts = await db.dashboard.find_one({}, ["open", "triaged", "closed"])
-    return Dashboard.model_validate(counts or {"open": 0, "triaged": 0, "closed": 0})
+    """Return how many tickets there are of each status."""
+    groups = await db.ticket_reads.aggregate([{"$group": {"_id": "$status", "count": {"$sum": 1}}}])
+    return Dashboard(**{group["_id"]: group["count"] async for group in groups})

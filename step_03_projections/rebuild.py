@@ -1,27 +1,61 @@
-"""Build the read model anew, while the service is stopped."""
+"""The read model, built anew: python -m step_03_projections.rebuild"""
 
 import asyncio
-import os
+import sys
+from collections.abc import Callable
 
+from pymongo import UpdateOne
+from pymongo.errors import BulkWriteError
 from tqdm import tqdm
 
-from . import projections
-from .database import connect, database_name, give_up, without_hurry
+from .database import Database, connect, database_name, logger, mongodb_uri
+from .projections import create_indexes, not_newer, project_ticket, to_row
+
+BATCH = 500
 
 
-async def rebuild() -> None:
-    if "MONGODB_URI" not in os.environ:
-        give_up("MONGODB_URI is not set: it says which MongoDB holds the tickets")
-    async with connect(os.environ["MONGODB_URI"], database_name()) as db:
-        with without_hurry(), tqdm(unit=" tickets") as bar:
-            await db.dashboard.drop()
-            # Not emptied: to insert where much was deleted takes MongoDB many times as long.
-            await db.ticket_list.drop()
-            await projections.create_indexes(db, db)
-            bar.total = await db.tickets.estimated_document_count()
-            async for done in projections.build(db):
-                bar.update(done - bar.n)
+def log_progress(done: int) -> None:
+    if done % 10_000 == 0:
+        logger.info("Building the read model: %d tickets so far", done)
+
+
+async def build(db: Database, tell: Callable[[int], object] = log_progress) -> None:
+    """Put the rows of all tickets in place, and `tell` how many are. Commands may go on meanwhile.
+
+    The error on a ticket that cannot be shown says which ticket it is.
+    """
+    await create_indexes(db)
+    done = 0
+    tell(done)
+    tickets = db.tickets.find()
+    while page := await tickets.to_list(BATCH):
+        writes = []
+        for ticket in page:
+            try:
+                row = to_row(ticket)
+            except Exception as error:
+                error.add_note(f"Ticket {ticket['_id']} cannot be shown: mend it or delete it")
+                raise
+            writes.append(UpdateOne(not_newer(row), {"$set": row}, upsert=True))
+        try:
+            await db.ticket_reads.bulk_write(writes, ordered=False)
+        except BulkWriteError as error:
+            if error.details["writeConcernErrors"]:
+                raise
+            for failed in error.details["writeErrors"]:
+                await project_ticket(db, page[failed["index"]])
+        done += len(page)
+        tell(done)
+
+
+async def main() -> None:
+    if mongodb_uri() is None:
+        sys.exit("MONGODB_URI is not set: there is no read model to build anew")
+    async with connect(mongodb_uri(), database_name()) as db:
+        await db.ticket_reads.drop()
+        with tqdm(total=await db.tickets.estimated_document_count(), unit=" tickets") as bar:
+            await build(db, tell=lambda done: bar.update(done - bar.n))
 
 
 if __name__ == "__main__":
-    asyncio.run(rebuild())
+    asyncio.run(main())

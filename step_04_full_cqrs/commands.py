@@ -1,83 +1,92 @@
-"""What can happen to a ticket, and the rule that holds whatever the reads want."""
+"""What can happen to a ticket, and the rule that every change keeps."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Self
 
 from bson import ObjectId
+from pydantic import BaseModel, model_validator
 from pymongo import ReturnDocument
-from pymongo.asynchronous.collection import AsyncCollection
 
-from .database import Document
+from .database import Database, Document
 from .errors import ClosedTicketReopened, TicketNotFound
-from .schemas import Status
+from .schemas import CustomerId, Message, Note, Status, Subject
 
 
-@dataclass(frozen=True)
-class WriteSide:
-    """The tickets, and a way to wait until the read side shows a change to one."""
-
-    tickets: AsyncCollection[Document]
-    projected: Callable[[Document], Awaitable[None]]
+class CreateTicket(BaseModel, extra="forbid"):
+    customer_id: CustomerId
+    subject: Subject
+    message: Message
 
 
-@dataclass(frozen=True)
-class CreateTicket:
-    customer_id: str
-    subject: str
-    message: str
-
-
-@dataclass(frozen=True)
-class ChangeStatus:
+class UpdateStatus(BaseModel, extra="forbid"):
     new_status: Status
 
 
-@dataclass(frozen=True)
-class AddAgentNote:
-    note: str
+class AddAgentNote(BaseModel, extra="forbid"):
+    note: Note
 
 
-async def create_ticket(db: WriteSide, command: CreateTicket) -> Document:
-    """Store a new, open ticket and return its document."""
-    now = datetime.now(UTC)
-    ticket: Document = asdict(command) | {
+class UpdateTicket(BaseModel, extra="forbid"):
+    status: Status | None = None
+    agent_note: Note | None = None
+
+    @model_validator(mode="after")
+    def not_empty(self) -> Self:
+        if self.status is None and self.agent_note is None:
+            raise ValueError("give a status, an agent_note or both")
+        return self
+
+
+async def create_ticket(db: Database, command: CreateTicket) -> Document:
+    """Store a new, open ticket, and return it as it is stored."""
+    now = utcnow()
+    ticket: Document = command.model_dump() | {
         "status": "open",
         "agent_note": None,
         "created_at": now,
         "updated_at": now,
-        "version": 1,
-        "unprojected": True,
     }
     await db.tickets.insert_one(ticket)
-    await db.projected(ticket)
     return ticket
 
 
-async def change_ticket(
-    db: WriteSide, ticket_id: str, *commands: ChangeStatus | AddAgentNote
-) -> Document:
-    """Apply the commands to a ticket, all or none of them, and return its document.
+async def update_ticket(db: Database, ticket_id: str, command: UpdateTicket) -> Document:
+    """Change status, note or both in one write, and return the ticket. Raises as `change` does."""
+    return await change(db, ticket_id, command.model_dump(exclude_none=True))
 
-    Raises TicketNotFound, or ClosedTicketReopened where the rule forbids one of them.
+
+async def update_status(db: Database, ticket_id: str, command: UpdateStatus) -> None:
+    """Move a ticket to another status. Raises as `change` does."""
+    await change(db, ticket_id, {"status": command.new_status})
+
+
+async def add_agent_note(db: Database, ticket_id: str, command: AddAgentNote) -> None:
+    """Put a note in the place of the last one. Raises as `change` does."""
+    await change(db, ticket_id, {"agent_note": command.note})
+
+
+async def change(db: Database, ticket_id: str, fields: Document) -> Document:
+    """Change these fields of a ticket, all or none, and return the whole ticket.
+
+    Raises TicketNotFound, or ClosedTicketReopened where the rule forbids the change.
     """
-    which: Document = {"_id": ObjectId(ticket_id)}
-    changes: Document = {"updated_at": datetime.now(UTC), "unprojected": True}
-    for command in commands:
-        match command:
-            case ChangeStatus(new_status):
-                changes["status"] = new_status
-                if new_status != "closed":
-                    # In the filter of the update itself, so that no other request can come
-                    # in between.
-                    which["status"] = {"$ne": "closed"}
-            case AddAgentNote(note):
-                changes["agent_note"] = note
+    query: Document = {"_id": ObjectId(ticket_id)}
+    if fields.get("status") in ("open", "triaged"):
+        # The rule: a closed ticket is never reopened. It stands in the update's own filter, so
+        # no other request can close the ticket between a check and the write.
+        query["status"] = {"$ne": "closed"}
     ticket = await db.tickets.find_one_and_update(
-        which, {"$set": changes, "$inc": {"version": 1}}, return_document=ReturnDocument.AFTER
+        query,
+        {"$set": fields, "$max": {"updated_at": utcnow()}},
+        return_document=ReturnDocument.AFTER,
     )
     if ticket is None:
         found = await db.tickets.find_one({"_id": ObjectId(ticket_id)})
         raise ClosedTicketReopened if found else TicketNotFound
-    await db.projected(ticket)
     return ticket
+
+
+def utcnow() -> datetime:
+    """Return the time in whole milliseconds, which is what MongoDB stores."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -1,24 +1,46 @@
 """The databases of the two sides: of one MongoDB, or of two."""
 
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from .database import Database, connect, database_name, give_up, mongodb_uri
+from bson import Timestamp
+
+from .database import Database, connect, database_name, mongodb_uri
 
 
 @asynccontextmanager
 async def connect_both(*, in_memory: bool = False) -> AsyncIterator[tuple[Database, Database]]:
     """Open the database that commands write and the one that queries read.
 
-    Both are `in_memory` where that is allowed and MONGODB_URI is not set.
+    Nothing is sent yet. Ends the process with a clear line where the environment is wrong.
+    Without a MONGODB_URI both are in memory, which only helps a process that does everything.
     """
-    if not in_memory and "MONGODB_URI" not in os.environ:
-        give_up("MONGODB_URI is not set: it says which MongoDB holds the tickets")
     uri, name = mongodb_uri(), database_name()
     read_uri = os.environ.get("READ_MONGODB_URI", uri)
     read_name = os.environ.get("READ_MONGODB_DATABASE", f"{name}_read")
+    if uri is None and not (in_memory and read_uri is None):
+        sys.exit("MONGODB_URI is not set: say where the MongoDB is that the two sides share")
     if (read_uri, read_name) == (uri, name):
-        give_up(f"READ_MONGODB_DATABASE cannot be {name!r} too: the read side needs its own")
-    async with connect(uri, name) as write, connect(read_uri, read_name) as read:
-        yield write, read
+        sys.exit(f"READ_MONGODB_DATABASE must not be {name!r}, where the tickets are")
+    async with connect(uri, name) as write:
+        if read_uri == uri:
+            yield write, write.client[read_name]
+            return
+        async with connect(read_uri, read_name) as read:
+            yield write, read
+
+
+async def cluster_time(write: Database) -> Timestamp:
+    """Return how far MongoDB's log has come.
+
+    Ends the process with a clear line where MongoDB keeps no log.
+    """
+    now: Timestamp | None = (await write.command("ping")).get("operationTime")
+    if now is None:
+        sys.exit(
+            "Step 4 follows MongoDB's change stream, which a standalone server does not have. "
+            "Start mongod with --replSet rs0, and call rs.initiate() in mongosh once"
+        )
+    return now

@@ -1,36 +1,64 @@
-"""The read model: a row per ticket that is what the list shows, and a document of counts."""
+"""The read model: what the list and the dashboard show, prepared when a ticket changes."""
 
-from datetime import datetime, timedelta
+from typing import Any, get_args
 
-from .database import Database, Document
-from .schemas import preview, timestamp
+from bson import Timestamp
+from pymongo import DeleteOne, IndexModel, UpdateOne
+
+from .database import NEWEST_FIRST, Database, Document, logger
+from .schemas import Status, TicketListItem, make_preview
+
+STATUSES = get_args(Status)
 
 
 def to_row(ticket: Document) -> Document:
-    return {
+    """Return the row of a ticket: what the list shows of it.
+
+    Raises an error where somebody made the ticket unreadable by hand.
+    """
+    row = {
         "_id": ticket["_id"],
         "subject": ticket["subject"],
         "status": ticket["status"],
-        "updated_at": timestamp(ticket["updated_at"]),
-        "preview": preview(ticket["message"]),
-        "has_note": (ticket["agent_note"] or "").strip(" \t\n\v\f\r") != "",
-        "version": int(ticket.get("version", 0)),  # steps 1 and 2 write none
+        "updated_at": ticket["updated_at"],
+        "preview": make_preview(ticket["message"]),
+        "has_note": bool(ticket["agent_note"]),
     }
+    TicketListItem(**row)  # fails for a row that the list could not show
+    return row
 
 
-async def create_indexes(write: Database, read: Database) -> None:
-    """Create an index for each combination of the list's filters, and one to catch up by."""
-    newest_first = [("updated_at", -1), ("_id", -1)]
-    await write.tickets.create_index(newest_first)
-    for filters in ([], ["status"], ["has_note"], ["status", "has_note"]):
-        await read.ticket_list.create_index([*((each, 1) for each in filters), *newest_first])
+def row_write(ticket_id: Any, ticket: Document | None, as_of: Timestamp) -> UpdateOne | DeleteOne:
+    """Return the write that puts the row of a ticket in place, unless a later one is there.
+
+    `as_of` is the moment in the log that the row is true for. A ticket that was deleted is None.
+    It gets no row, and neither does a ticket that cannot be shown.
+    """
+    try:
+        row = to_row(ticket) | {"as_of": as_of} if ticket else None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        logger.error("Ticket %s cannot be shown: %r", ticket_id, error)
+        row = None
+    if row is None:
+        return DeleteOne({"_id": ticket_id, "as_of": {"$lte": as_of}})
+    is_later = {"$gt": ["$as_of", as_of]}
+    return UpdateOne(
+        {"_id": ticket_id},
+        [{"$replaceWith": {"$cond": [is_later, "$$ROOT", {"$literal": row}]}}],
+        upsert=True,
+    )
 
 
-async def changed_since(read: Database) -> Document:
-    """Return a filter for the tickets that may have changed since the newest row."""
-    newest = await read.ticket_list.find_one(sort=[("updated_at", -1), ("_id", -1)])
-    if newest is None:
-        return {}
-    # A minute less, since clocks differ.
-    since = datetime.fromisoformat(newest["updated_at"]) - timedelta(minutes=1)
-    return {"updated_at": {"$gte": since}}
+def counted(ticket: Document | None) -> list[str]:
+    """Return which counts of the dashboard a ticket is part of. None is no ticket."""
+    return [status for status in STATUSES if ticket and ticket.get("status") == status]
+
+
+async def create_indexes(db: Database) -> None:
+    """Create an index for each combination of the list's filters."""
+    await db.ticket_reads.create_indexes(
+        [
+            IndexModel([*((name, 1) for name in filters), *NEWEST_FIRST])
+            for filters in ([], ["status"], ["has_note"], ["status", "has_note"])
+        ]
+    )

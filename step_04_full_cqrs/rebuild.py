@@ -1,20 +1,94 @@
-"""Build the read model anew, while the service and its projectors go on."""
+"""The read side, built anew while all else goes on: python -m step_04_full_cqrs.rebuild"""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 
+from bson import Timestamp
+from pymongo.errors import DuplicateKeyError, OperationFailure
 from tqdm import tqdm
 
-from .connections import connect_both
-from .projector import open_projector
+from .connections import cluster_time, connect_both
+from .database import Database, Document, logger
+from .projections import STATUSES, create_indexes, row_write
+from .schemas import Dashboard
+
+BATCH = 500
 
 
-async def rebuild() -> None:
-    async with connect_both() as (write, read), open_projector(write, read) as projector:
-        with tqdm(unit=" tickets") as bar:
-            bar.total = await write.tickets.estimated_document_count()
-            async for done in projector.rebuild():
-                bar.update(done - bar.n)
+def log_progress(done: int) -> None:
+    if done % 10_000 == 0:
+        logger.info("Building the read model: %d tickets so far", done)
+
+
+async def build(
+    write: Database,
+    read: Database,
+    tell: Callable[[int], object] = log_progress,
+    *,
+    expected: Document | None = None,
+) -> None:
+    """Put the rows of all tickets in place, and `tell` how many are. All else may go on meanwhile.
+
+    Counts and position are those of the start, and are stored last. So a build that dies has
+    moved neither, and what changed meanwhile is projected after it. If the stored position is
+    no longer the `expected` one by then, it stays. Without `expected` it is always replaced.
+    """
+    await keep_images(write)
+    counting = await write.command(
+        "aggregate",
+        "tickets",
+        pipeline=[
+            {"$group": {"_id": "$status", "count": {"$sum": 1}}},
+            {"$match": {"$expr": {"$in": ["$_id", STATUSES]}}},
+        ],
+        cursor={},
+        readConcern={"level": "snapshot"},
+    )
+    start = counting["cursor"]["atClusterTime"]
+    counts = {group["_id"]: group["count"] for group in counting["cursor"]["firstBatch"]}
+    resume = {"startAtOperationTime": Timestamp(start.time, start.inc + 1)}
+
+    done = 0
+    tell(done)
+    async with write.client.start_session() as session:
+        session.advance_operation_time(start)  # no ticket is read as it was before the start
+        tickets = write.tickets.find(session=session)
+        while page := await tickets.to_list(BATCH):
+            rows = [row_write(ticket["_id"], ticket, start) for ticket in page]
+            await read.ticket_reads.bulk_write(rows, ordered=False)
+            done += len(page)
+            tell(done)
+    # Older rows are of tickets that are gone.
+    await read.ticket_reads.delete_many({"as_of": {"$not": {"$gte": start}}})
+    await create_indexes(read)
+    with suppress(DuplicateKeyError):  # which says that the position is not the expected one
+        await read.dashboard.replace_one(
+            expected or {"_id": "dashboard"},
+            Dashboard(**counts).model_dump() | {"at": start, "resume": resume},
+            upsert=True,
+        )
+
+
+async def keep_images(write: Database) -> None:
+    """Let MongoDB's log keep each ticket as it was before and after a change."""
+    with suppress(OperationFailure):  # as it is there already
+        await write.create_collection("tickets", check_exists=False)
+    try:
+        await write.command("collMod", "tickets", changeStreamPreAndPostImages={"enabled": True})
+    except OperationFailure as error:
+        if error.code == 13:
+            error.add_note(f"Step 4 needs collMod: give this user the role dbAdmin on {write.name}")
+        raise
+
+
+async def main() -> None:
+    async with connect_both() as (write, read):
+        await cluster_time(write)
+        await read.command("ping")
+        with tqdm(total=await write.tickets.estimated_document_count(), unit=" tickets") as bar:
+            await build(write, read, tell=lambda done: bar.update(done - bar.n))
 
 
 if __name__ == "__main__":
-    asyncio.run(rebuild())
+    asyncio.run(main())

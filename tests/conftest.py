@@ -4,6 +4,7 @@ import importlib
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,13 +16,15 @@ import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, sync_playwright
 from pymongo import MongoClient
+from pymongo.collection import Collection
+from pymongo.database import Database
 from pymongo_async_mock import AsyncMongoMockClient
 from xdist.workermanage import WorkerController
 
 from workbench.mongod import NoMongod, find_mongod, start_mongod
 
-from .lanes import LANES, Lane
-from .servers import STEPS, free_port
+from .support.lanes import LANES, Lane
+from .support.servers import STEPS, free_port
 
 MONGODB_URI = pytest.StashKey[str | None]()
 NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in this run"
@@ -80,6 +83,11 @@ def is_quick(item: pytest.Item) -> bool:
     return not (on_mongod or "mongod" in item.fixturenames or item.get_closest_marker("slow"))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many tests run at once: one more than there are cores, since many only wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_configure_node(node: WorkerController) -> None:
     node.workerinput["mongodb_uri"] = node.config.stash[MONGODB_URI]
 
@@ -91,6 +99,12 @@ def pytest_unconfigure() -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    simulated = Counter[str]()
+    for report in terminalreporter.stats.get("passed", []):
+        simulated.update(dict(report.user_properties).get("simulated", {}))
+    if simulated:
+        sums = ", ".join(f"{count:,} {what}" for what, count in sorted(simulated.items()))
+        terminalreporter.section(f"Simulated: {sums}", sep="-")
     if config.getoption("lane") == "quick":
         terminalreporter.section("The quick lane: nothing was tried on a real MongoDB", sep="-")
         return
@@ -153,6 +167,18 @@ def database(
     yield name
     mongo.drop_database(name)
     mongo.drop_database(f"{name}_read")
+
+
+@pytest.fixture
+def tickets(database: str, mongo: MongoClient[dict[str, Any]]) -> Collection[dict[str, Any]]:
+    """The tickets of this test, to look behind a step or to change them by hand."""
+    return mongo[database].tickets
+
+
+@pytest.fixture
+def read_side(database: str, mongo: MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
+    """The database that the queries of step 4 read, to look behind it."""
+    return mongo[f"{database}_read"]
 
 
 @pytest.fixture(params=["mongomock", "mongod"])

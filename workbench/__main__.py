@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,9 @@ def run(step: Step) -> None:
     """
     if is_taken(SERVICE_PORT):
         raise Refusal(f"Port {SERVICE_PORT} is taken: end what listens there, another step perhaps")
+    for variable in ("MONGODB_URI", "READ_MONGODB_URI") if step == 4 else ("MONGODB_URI",):
+        if variable in os.environ:
+            ping(variable)
     with mongodb() as environment:
         print(f"Step {step}, to be tried at {service_url()}/desk (or /docs)", flush=True)
         command = [sys.executable, "-m", "uvicorn", "workbench.desk:app"]
@@ -101,7 +105,6 @@ def site() -> None:
 def mongodb() -> Iterator[dict[str, str]]:
     """Yield the environment in which a step finds a MongoDB, there for as long as the block."""
     if "MONGODB_URI" in os.environ:
-        ping(os.environ["MONGODB_URI"])
         yield {}
         return
     try:
@@ -121,13 +124,16 @@ def service_url() -> str:
     return f"http://127.0.0.1:{SERVICE_PORT}"
 
 
-def ping(uri: str) -> None:
+def ping(variable: str) -> None:
+    """Raise Refusal where no MongoDB answers at the URI in an environment variable."""
+    uri = os.environ[variable]
     try:
         with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=2000) as client:
             client.admin.command("ping")
     except (PyMongoError, ValueError) as error:
         place = uri.rpartition("@")[2]  # without a password
-        raise Refusal(f"No MongoDB at {place!r}, where MONGODB_URI says: {error}") from error
+        reason = re.split(r" \(configured timeouts|, Timeout:", str(error))[0]
+        raise Refusal(f"No MongoDB at {place!r}, where {variable} says: {reason}") from error
 
 
 def main() -> None:

@@ -41,7 +41,8 @@ async def send_tickets(http: httpx2.AsyncClient, left: Iterator[int], bar: "tqdm
             "subject": fake.sentence(nb_words=6),
             "message": "\n\n".join(fake.paragraphs(nb=random.randint(3, 20))),
         }
-        ticket = (await post(http, "/tickets", body)).headers["Location"]
+        created = await post(http, "/tickets", body)
+        ticket = f"/tickets/{created.json()['id']}"
         if random.random() < 0.3:
             await post(http, f"{ticket}/agent-note", {"note": fake.paragraph()})
         status = random.choices(["open", "triaged", "closed"], weights=[5, 2, 3])[0]

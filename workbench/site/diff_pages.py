@@ -24,11 +24,16 @@ def write_diff_pages(repository: Path, docs: Path) -> None:
 
 
 def compare_steps(repository: Path, old: int, new: int) -> list[FileDiff]:
-    """Return what becomes of each file, with the reasons and in the order of reasons.toml."""
+    """Return what becomes of each file, with the reasons and in the order of reasons.toml.
+
+    Raises LookupError where a reason is about what did not change.
+    """
     steps = sorted(repository.glob("step_*"))
     diffs = {diff.name: diff for diff in compare(steps[old - 1], steps[new - 1])}
     reasons = tomllib.loads(HERE.joinpath("reasons.toml").read_text(encoding="utf-8"))
     of_files = reasons.get(f"{old}-{new}", {})
     for name, of_file in of_files.items():
+        if name not in diffs:
+            raise LookupError(f"Neither step {old} nor step {new} has a file {name}")
         explain(diffs[name], of_file)
     return [diffs[name] for name in dict.fromkeys([*of_files, *diffs])]

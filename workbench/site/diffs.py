@@ -12,6 +12,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 CONTEXT = 3
+SMALL_BLOCK = 20  # letters and digits: what is smaller is not moved but alike by chance
 
 
 @dataclass
@@ -111,23 +112,54 @@ def highlighted(file: Path) -> Iterator[tuple[int, str]]:
 
 def mark_moved(diffs: list[FileDiff]) -> None:
     """Find the lines that the other step has too, in another place of the file or another file."""
+    removed, added = find_places(diffs, "-"), find_places(diffs, "+")
     for diff in diffs:
-        elsewhere = [*diffs, diff]  # the same file last, as a later place takes precedence
-        removed = {line.text.strip(): each.name for each in elsewhere for line in each.removed}
-        added = {line.text.strip(): each.name for each in elsewhere for line in each.added}
-        for lines, others in ((diff.removed, added), (diff.added, removed)):
-            moved = None
-            for line in lines:
-                if line.text.startswith(("from ", "import ")):
-                    moved = None
-                elif any(map(str.isalnum, line.text)):
-                    moved = others.get(line.text.strip())
-                # else a bracket or a blank line, which goes with the line before it
-                line.moved = moved
+        mark_lines(diff, "-", added)
+        mark_lines(diff, "+", removed)
+
+
+def find_places(diffs: list[FileDiff], sign: str) -> dict[str, list[str]]:
+    """Return in which files each line is removed or added, whatever its indentation."""
+    places: dict[str, list[str]] = {}
+    for diff in diffs:
+        for line in diff.lines:
+            if line.sign == sign:
+                places.setdefault(line.text.strip(), []).append(diff.name)
+    return places
+
+
+def mark_lines(diff: FileDiff, sign: str, places: dict[str, list[str]]) -> None:
+    before = None  # the place of the line before
+    for line in diff.lines:
+        if line.sign == sign:
+            before = line.moved = find_place(line.text, places, before, diff.name)
+        elif not line.changed:
+            before = None
+    lines = [line for line in diff.lines if line.sign == sign]
+    for _, block in groupby(lines, lambda line: line.moved):
+        moved = list(block)
+        if sum(str.isalnum(character) for line in moved for character in line.text) < SMALL_BLOCK:
+            for line in moved:
+                line.moved = None
+
+
+def find_place(
+    text: str, places: dict[str, list[str]], before: str | None, here: str
+) -> str | None:
+    """Return the file where the other step has a line: that of the line before, if it can be."""
+    if text.startswith(("from ", "import ")):
+        return None
+    if not any(map(str.isalnum, text)):
+        return before  # a bracket or a blank line
+    files = places.get(text.strip(), [])
+    return next((file for file in (before, here, *files) if file in files), None)
 
 
 def explain(diff: FileDiff, reasons: dict[str, str]) -> None:
-    """Put each reason above what it is about. It is kept under how a changed line begins."""
+    """Put each reason above what it is about. It is kept under how a changed line begins.
+
+    Raises LookupError where no changed line begins so.
+    """
     for begin, reason in reasons.items():
         tops = {
             top_of(diff.lines, index)

@@ -1,0 +1,218 @@
+"""The walkthrough site: whole, closed in itself, and usable by whoever comes."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, Page
+
+from benchmarks.report import picture
+from workbench.site import build_site
+from workbench.site.diff_pages import compare_steps
+from workbench.site.diffs import compare, explain
+from workbench.site.pages import for_the_site
+
+from ..support.servers import STEPS
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).parent.parent.parent
+PAIRS = list(itertools.combinations(range(1, 5), 2))
+PAGES = [  # one of each kind
+    "index.html",
+    "step_03_projections/projections.py.html",
+    "diffs/2-3.html",
+    "docs/what-is-proved.html",
+]
+
+
+class Html(HTMLParser):
+    """What a page refers to, and what others can refer to in it."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.anchors = {""}
+        self.links: list[str] = []
+        self.loaded: list[str] = []
+        self.feed(page.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name == "id":
+                self.anchors.add(value or "")
+            elif name in ("href", "src", "srcset"):
+                (self.links if tag == "a" else self.loaded).append(value or "")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site, built of the repository as it is."""
+    folder = tmp_path_factory.mktemp("site")
+    build_site(REPOSITORY, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pages(site: Path) -> dict[Path, Html]:
+    return {page.resolve(): Html(page) for page in site.rglob("*.html")}
+
+
+def test_the_site_has_a_page_for_each_step_and_every_two_of_them(site: Path) -> None:
+    for page in [*(f"{step}/index" for step in STEPS), *(f"diffs/{a}-{b}" for a, b in PAIRS)]:
+        assert site.joinpath(f"{page}.html").exists()
+
+
+def test_every_link_leads_to_a_place_that_is_there(pages: dict[Path, Html]) -> None:
+    broken = []
+    for page, html in pages.items():
+        for link in (*html.links, *html.loaded):
+            scheme, _, path, _, anchor = urlsplit(link)
+            target = (page.parent / unquote(path)).resolve() if path else page
+            if not scheme and not leads_to(target, unquote(anchor), pages):
+                broken.append((page.name, link))
+    assert not broken
+
+
+def leads_to(target: Path, anchor: str, pages: dict[Path, Html]) -> bool:
+    return anchor in pages[target].anchors if target in pages else target.is_file()
+
+
+def test_nothing_that_a_page_loads_comes_from_another_host(
+    site: Path, pages: dict[Path, Html]
+) -> None:
+    loaded = [link for html in pages.values() for link in html.loaded]
+    loaded += [
+        link for css in site.rglob("*.css") for link in re.findall(r"url\((.*?)\)", css.read_text())
+    ]
+    assert not [link for link in loaded if link.strip("\"'").startswith(("http", "//"))]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1400)])
+@pytest.mark.parametrize("page", PAGES)
+def test_axe_finds_nothing_serious(
+    site: Path, browser: Browser, page: str, scheme: Literal["light", "dark"], width: int
+) -> None:
+    with opened(browser, site / page, scheme, width) as tab:
+        found = Axe().run(tab).response["violations"]
+    assert not [each for each in found if each["impact"] in ("serious", "critical")]
+
+
+def test_no_page_scrolls_sideways_on_a_phone(site: Path, browser: Browser) -> None:
+    for page in PAGES:
+        with opened(browser, site / page, width=375) as tab:
+            fits = tab.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            assert fits, page
+
+
+def test_a_diff_is_switched_to_one_column_by_keyboard(site: Path, browser: Browser) -> None:
+    with opened(browser, site / "diffs/2-3.html") as tab:
+        removed, added = tab.locator("del.line").first, tab.locator("del.line + ins.line").first
+        assert left_of(removed) < left_of(added)
+        tab.get_by_label("side by side").focus()
+        tab.keyboard.press("ArrowRight")
+        assert left_of(removed) == left_of(added)
+
+
+def test_a_phone_shows_a_diff_in_one_column(site: Path, browser: Browser) -> None:
+    with opened(browser, site / "diffs/2-3.html", width=375) as tab:
+        removed, added = tab.locator("del.line").first, tab.locator("del.line + ins.line").first
+        assert left_of(removed) == left_of(added)
+
+
+def test_a_file_that_did_not_change_is_named_and_opens_by_keyboard(
+    site: Path, browser: Browser
+) -> None:
+    with opened(browser, site / "diffs/2-3.html") as tab:
+        line = tab.get_by_text("Where the tickets live")
+        assert not line.is_visible()
+        tab.get_by_text("database.py").press("Enter")
+        assert line.is_visible()
+
+
+def left_of(locator: Locator) -> float:
+    box = locator.bounding_box()
+    assert box is not None
+    return box["x"]
+
+
+@contextmanager
+def opened(
+    browser: Browser, page: Path, scheme: Literal["light", "dark"] = "light", width: int = 1400
+) -> Iterator[Page]:
+    """Open a page from disk, and see to it that it asks nobody for anything."""
+    asked: list[str] = []
+    with browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800}) as tab:
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(page.as_uri())
+        yield tab
+    assert not [url for url in asked if not url.startswith("file:")]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_diff_has_every_line_of_both_steps(pair: tuple[int, int]) -> None:
+    for diff in compare_steps(REPOSITORY, *pair):
+        for step, other_sign in zip(pair, "+-", strict=True):
+            lines = [line.text for line in diff.lines if line.sign != other_sign]
+            file = REPOSITORY.joinpath(STEPS[step - 1], diff.name)
+            assert lines == (file.read_text().splitlines() if file.exists() else [])
+
+
+@pytest.mark.parametrize("pair", [(1, 2), (2, 3), (3, 4)])
+def test_every_hunk_between_neighbours_has_a_reason(pair: tuple[int, int]) -> None:
+    for diff in compare_steps(REPOSITORY, *pair):
+        for hunk in diff.hunks:
+            text = "\n".join(line.sign + line.text for line in hunk)
+            assert any(line.reasons for line in hunk), f"{diff.name} has no reason for\n{text}"
+
+
+def test_a_picture_for_light_or_dark_follows_the_switch_of_the_site() -> None:
+    page = for_the_site(picture("lag", "How soon"))
+    assert page == "![How soon](lag-light.svg#only-light)![How soon](lag-dark.svg#only-dark)"
+
+
+def test_a_reason_for_what_is_not_changed_is_refused() -> None:
+    diff = next(iter(compare_steps(REPOSITORY, 1, 2)))
+    with pytest.raises(LookupError):
+        explain(diff, {"return nothing": "Because."})
+
+
+def test_a_definition_that_moves_is_shown_as_moved() -> None:
+    diffs = {diff.name: diff for diff in compare_steps(REPOSITORY, 1, 2)}
+    places = {
+        (name, line.sign, line.moved)
+        for name, diff in diffs.items()
+        for line in diff.lines
+        if line.text.startswith(("class CreateTicket(", "async def change("))
+    }
+    assert places == {
+        ("schemas.py", "-", "commands.py"),
+        ("commands.py", "+", "schemas.py"),
+        ("main.py", "-", "commands.py"),
+        ("commands.py", "+", "main.py"),
+    }
+
+
+def test_a_block_moves_as_a_whole_and_what_is_alike_by_chance_does_not(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    block = ["def find(ticket):", "    if ticket is None:", "        raise TicketNotFound"]
+    write(old / "main.py", "async def get_ticket():", *block, "", "    raise")
+    write(new / "main.py", "async def get_ticket():", "    return find()")
+    write(new / "commands.py", *block)
+    write(new / "queries.py", "    if ticket is None:", "    return None", "    raise")
+    moved: dict[tuple[str, str | None], list[str]] = {}
+    for diff in compare(old, new):
+        for line in diff.moved:
+            moved.setdefault((diff.name, line.moved), []).append(line.text)
+    assert moved == {("main.py", "commands.py"): [*block, ""], ("commands.py", "main.py"): block}
+
+
+def write(file: Path, *lines: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("\n".join(lines) + "\n")
