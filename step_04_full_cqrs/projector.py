@@ -86,8 +86,9 @@ async def follow(write: Database, read: Database, until: Timestamp | None = None
     except OperationFailure as error:
         if error.code not in LOG_LOST:
             raise
-        logger.error("The read side cannot catch up, and is built anew: %s", error)
-        await build(write, read, expected=position)
+        if await read.dashboard.find_one(position):  # or another projector has moved it on
+            logger.error("The read side cannot catch up, and is built anew: %s", error)
+            await build(write, read, expected=position)
     return False
 
 
