@@ -63,8 +63,9 @@ async def follow(write: Database, read: Database, until: Timestamp | None = None
     position = await read.dashboard.find_one(
         {"_id": "dashboard", "at": {"$ne": None}}, ["at", "resume"]
     )
-    # A build creates the indexes of the rows last, and a collection that is dropped loses them.
-    if position is None or len(await read.ticket_reads.index_information()) < 2:
+    # The rows have 5 indexes. A build creates the last of them when it ends, and a collection
+    # that is dropped loses them all.
+    if position is None or len(await read.ticket_reads.index_information()) < 5:
         await build(write, read, expected=position or {"_id": "dashboard", "at": None})
         logger.warning("The read side was missing, and has been built anew")
         return False

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from bson import Timestamp
+from pymongo import IndexModel
 from pymongo.errors import DuplicateKeyError, OperationFailure
 from tqdm import tqdm
 
 from .connections import cluster_time, connect_both
-from .database import Database, Document, logger
+from .database import NEWEST_FIRST, Database, Document, logger
 from .projections import STATUSES, create_indexes, row_write
 from .schemas import Dashboard
 
@@ -49,6 +50,7 @@ async def build(
     counts = {group["_id"]: group["count"] for group in counting["cursor"]["firstBatch"]}
     resume = {"startAtOperationTime": Timestamp(start.time, start.inc + 1)}
 
+    await read.ticket_reads.create_indexes([IndexModel(NEWEST_FIRST)])
     done = 0
     tell(done)
     async with write.client.start_session() as session:
@@ -61,6 +63,8 @@ async def build(
             tell(done)
     # Older rows are of tickets that are gone.
     await read.ticket_reads.delete_many({"as_of": {"$not": {"$gte": start}}})
+    if len(await read.ticket_reads.index_information()) < 2:
+        raise RuntimeError("The rows were dropped while they were built")
     await create_indexes(read)
     with suppress(DuplicateKeyError):  # which says that the position is not the expected one
         await read.dashboard.replace_one(

@@ -383,7 +383,7 @@ MUTANTS = [
         "rows that are lost and not missed",
         4,
         "projector.py",
-        " or len(await read.ticket_reads.index_information()) < 2",
+        " or len(await read.ticket_reads.index_information()) < 5",
         "",
         "steps/test_trouble_by_hand.py",
     ),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -38,6 +39,7 @@ DIED = 70
 BUILD = [
     "create tickets",
     "collMod tickets",
+    "createIndexes ticket_reads",
     "update ticket_reads",
     "update ticket_reads",  # as there is more than one page of tickets
     "delete ticket_reads",
@@ -133,6 +135,20 @@ def test_a_projector_that_slept_puts_no_older_row_in_the_place_of_a_newer_one(
         os.kill(sleeper.pid, signal.SIGCONT)
         wait_until_projected(tickets, read_side)  # by the one that slept
         assert is_exact(sleeper.http, tickets)
+
+
+def test_rows_that_are_dropped_while_a_build_is_under_way_are_missed(
+    tickets: Collection[Document], read_side: Database[Document], tmp_path: Path
+) -> None:
+    tickets.insert_many(tickets_of_step_1(501))
+    log = tmp_path / "log"
+    second_page = (DYING, "asleep", "2", "update ticket_reads")
+    with running(PROJECTOR, log, second_page) as sleeper:
+        wait_until(lambda: "Asleep before update ticket_reads" in log.read_text())
+        read_side.client.drop_database(read_side)
+        sleeper.send_signal(signal.SIGCONT)
+        with TestClient(both_sides) as http:
+            wait_until(lambda: is_exact(http, tickets))
 
 
 def test_a_first_start_dies_at_each_write_and_the_next_one_builds_all(

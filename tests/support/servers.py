@@ -84,12 +84,21 @@ def at_once(*blocks: AbstractContextManager[T]) -> Iterator[list[T]]:
 
 @contextmanager
 def running(
-    module: str, log: Path = Path(os.devnull), **environment: str
+    module: str,
+    log: Path = Path(os.devnull),
+    through: tuple[str, ...] = (),
+    **environment: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a module, and kill it at the end of the block. What it logs goes to a file."""
+    """Run a module, and kill it at the end of the block. What it prints goes to a file.
+
+    It may run `through` another module, as in `serve`.
+    """
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", module], env=os.environ | environment, stderr=file
+            [sys.executable, "-m", *through, module],
+            env=os.environ | environment,
+            stdout=file,
+            stderr=file,
         )
     try:
         yield process
