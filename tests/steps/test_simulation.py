@@ -13,7 +13,7 @@ from contextlib import suppress
 import pytest
 from pymongo.errors import PyMongoError
 
-from step_04_full_cqrs import commands, projector, rebuild
+from step_04_full_cqrs import commands, database, projector, rebuild
 from step_04_full_cqrs.commands import AddAgentNote, CreateTicket, UpdateStatus, UpdateTicket
 from step_04_full_cqrs.connections import cluster_time
 from step_04_full_cqrs.errors import ClosedTicketReopened, TicketNotFound
@@ -58,8 +58,8 @@ def run_world(seed: int, tell: Callable[[str], None] | None = None) -> Counter[s
         patch.setattr(projector, "ROUND", 1.0)  # so that sleeps last longer
         patch.setattr(rebuild, "BATCH", 2)
         patch.setattr(commands, "datetime", world)
-        patch.setattr(projector.logger, "handlers", [Log(world)])
-        patch.setattr(projector.logger, "propagate", False)
+        patch.setattr(database.logger, "handlers", [Log(world)])
+        patch.setattr(database.logger, "propagate", False)
         simulate(History(world).run())
     return world.server.happened + Counter(["schedules"])
 
