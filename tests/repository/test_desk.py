@@ -366,6 +366,16 @@ def test_a_keyboard_is_enough(page: Page, desk: Server) -> None:
     )
 
 
+def test_a_list_that_is_drawn_anew_leaves_the_focus_where_it_is(page: Page, desk: Server) -> None:
+    create(desk.http, subject="In focus")
+    button(page, "Refresh").click()
+    create(desk.http, subject="On top")
+    button(page, "In focus").focus()
+    page.evaluate("document.forms.filters.requestSubmit()")
+    expect(subjects(page).first).to_have_text("On top")
+    expect(button(page, "In focus")).to_be_focused()
+
+
 @pytest.mark.parametrize(("scheme", "width"), [("light", 375), ("dark", 1280)])
 def test_no_view_has_an_accessibility_finding_or_is_wider_than_the_screen(
     page: Page, desk: Server, scheme: str, width: int
