@@ -19,9 +19,8 @@ from tempfile import TemporaryDirectory
 
 from pymongo import MongoClient
 
-from tests.support.servers import free_port
 from workbench.errors import Refusal
-from workbench.mongod import start_mongod
+from workbench.mongod import free_port, start_mongod
 
 from .data import Document
 from .load import CLIENTS, RATE, find_wrk, wrk_version

@@ -13,8 +13,8 @@ import httpx2
 import psutil
 from pymongo import MongoClient
 
-from tests.support.servers import free_port
 from workbench.errors import Refusal
+from workbench.mongod import free_port
 from workbench.processes import running
 
 from .data import Document

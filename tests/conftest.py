@@ -21,10 +21,10 @@ from pymongo.database import Database
 from pymongo_async_mock import AsyncMongoMockClient
 from xdist.workermanage import WorkerController
 
-from workbench.mongod import NoMongod, find_mongod, start_mongod
+from workbench.mongod import NoMongod, find_mongod, free_port, start_mongod
 
 from .support.lanes import LANES, Lane
-from .support.servers import STEPS, free_port
+from .support.servers import STEPS
 
 MONGODB_URI = pytest.StashKey[str | None]()
 NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in this run"

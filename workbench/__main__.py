@@ -7,19 +7,29 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+import psutil
 import typer
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from .errors import Refusal
-from .mongod import NoMongod, find_mongod, find_running, is_taken, start_mongod
-from .seed import seed_tickets
+from .mongod import (
+    NoMongod,
+    find_mongod,
+    is_taken,
+    local_mongod,
+    own_mongod,
+)
+from .processes import end, sole_user
+from .seed import send_tickets, store_tickets
+from .serving import serve
 from .site import build_site
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -34,6 +44,9 @@ STEPS = {
     4: "step_04_full_cqrs",
 }
 
+# Ctrl-C, `kill`, and a terminal that is closed, for which Windows has no signal.
+ENDINGS = [each for each in signal.Signals if each.name in ("SIGINT", "SIGTERM", "SIGHUP")]
+
 Step = Annotated[int, typer.Argument(min=1, max=4)]
 
 app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=False)
@@ -47,39 +60,49 @@ def run(step: Step) -> None:
     The step works on MONGODB_URI where that is set, else on a local mongod whose data stays
     in .mongodb/ from run to run and from step to step.
     """
-    if is_taken(SERVICE_PORT):
-        raise Refusal(f"Port {SERVICE_PORT} is taken: end what listens there, another step perhaps")
-    for variable in ("MONGODB_URI", "READ_MONGODB_URI") if step == 4 else ("MONGODB_URI",):
-        if variable in os.environ:
-            ping(variable)
-    with mongodb() as environment:
-        print(f"Step {step}, to be tried at {service_url()}/desk (or /docs)", flush=True)
-        command = [sys.executable, "-m", "uvicorn", "workbench.desk:app"]
-        command += ["--port", str(SERVICE_PORT), "--reload", "--reload-dir", STEPS[step]]
-        environment["STEP"] = STEPS[step]
-        service = subprocess.Popen(command, cwd=REPOSITORY, env=os.environ | environment)
-        try:
-            service.wait()
-        except KeyboardInterrupt:
-            service.terminate()
-        finally:
-            service.wait()
+    with suppress(KeyboardInterrupt), sole_run() as records:
+        if is_taken(SERVICE_PORT):
+            raise Refusal(f"Port {SERVICE_PORT} is taken: end what listens there, perhaps a step")
+        for variable in ("MONGODB_URI", "READ_MONGODB_URI") if step == 4 else ("MONGODB_URI",):
+            if variable in os.environ:
+                ping(variable)
+        with mongodb() as environment:
+            print(f"Step {step}, to be tried at {service_url()}/desk (or /docs)", flush=True)
+            environment |= {"STEP": STEPS[step], "RECORDS": str(records)}
+            if step == 4 and "MONGODB_URI" in environment and "READ_MONGODB_URI" not in os.environ:
+                print("The projector runs as a process of its own: pause it at /desk", flush=True)
+                environment["PROJECTOR"] = "apart"
+            command = [sys.executable, "-m", "uvicorn", "workbench.desk:app"]
+            command += ["--port", str(SERVICE_PORT)]
+            code = REPOSITORY / STEPS[step]
+            sys.exit(serve(command, code, records, cwd=REPOSITORY, env=os.environ | environment))
 
 
 @app.command()
 def mongo() -> None:
     """Run the local mongod alone, and print its URI, until Ctrl-C."""
-    if uri := find_running(DATA, MONGOD_PORT):
-        raise Refusal(f"The local mongod is running already: {uri}")
-    with start_mongod(DATA, MONGOD_PORT) as mongod, suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), own_mongod(DATA, MONGOD_PORT) as mongod:
         print(mongod.uri, flush=True)
-        mongod.process.wait()
+        while mongod.process.poll() is None:
+            time.sleep(0.1)  # since Popen.wait would not see Ctrl-C on Windows
 
 
 @app.command()
 def seed(tickets: Annotated[int, typer.Option(min=1)] = 1000) -> None:
-    """Send realistic tickets to the step that is running."""
-    asyncio.run(seed_tickets(service_url(), tickets))
+    """Send believable tickets to the step that is running, or store them for the next one.
+
+    Those that are stored are dated over the last weeks.
+    """
+    if is_taken(SERVICE_PORT):
+        asyncio.run(send_tickets(service_url(), tickets))
+        return
+    if "MONGODB_URI" in os.environ:
+        ping("MONGODB_URI")
+    else:
+        find_mongod()  # as tickets in memory would be gone with us
+    with sole_run(), mongodb() as environment:
+        store_tickets((os.environ | environment)["MONGODB_URI"], tickets)
+        print("The next start of a step shows them, such as make run STEP=1")
 
 
 @app.command()
@@ -102,6 +125,15 @@ def site() -> None:
 
 
 @contextmanager
+def sole_run() -> Iterator[Path]:
+    """Be the one command that works on the local tickets. Yield the folder of its processes."""
+    records = DATA / "workbench" / "run"
+    other = Refusal("A step runs from this folder already, or is starting: end it first")
+    with sole_user(records, other):
+        yield records
+
+
+@contextmanager
 def mongodb() -> Iterator[dict[str, str]]:
     """Yield the environment in which a step finds a MongoDB, there for as long as the block."""
     if "MONGODB_URI" in os.environ:
@@ -113,11 +145,8 @@ def mongodb() -> Iterator[dict[str, str]]:
         print(f"{reason}; the tickets stay in memory only", file=sys.stderr)
         yield {}
         return
-    if uri := find_running(DATA, MONGOD_PORT):
+    with local_mongod(DATA, MONGOD_PORT) as uri:
         yield {"MONGODB_URI": uri}
-        return
-    with start_mongod(DATA, MONGOD_PORT) as mongod:
-        yield {"MONGODB_URI": mongod.uri}
 
 
 def service_url() -> str:
@@ -137,11 +166,24 @@ def ping(variable: str) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends us as Ctrl-C does
+    for each in ENDINGS:
+        if signal.getsignal(each) is not signal.SIG_IGN:  # nohup, for one, has SIGHUP ignored
+            signal.signal(each, end_once)
     try:
         app()
     except Refusal as refusal:
         sys.exit(str(refusal))
+    finally:
+        # A signal that comes while a process starts keeps us from knowing it.
+        for child in psutil.Process().children():
+            end(child)
+
+
+def end_once(*_: object) -> None:
+    """End as on Ctrl-C, and let no second signal keep us from ending what we have started."""
+    for each in ENDINGS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

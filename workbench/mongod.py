@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,17 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from .errors import Refusal
-from .processes import running
+from .processes import OWN_SESSION, record, running, sole_user
 
 LOG = "mongod.log"
 
 
 class NoMongod(Refusal):
     """There is no mongod that runs on this machine."""
+
+
+class AlreadyRunning(Refusal):
+    """The local mongod is another process's, which runs it or is about to."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +47,65 @@ def find_mongod() -> str:
 
 
 def is_taken(port: int) -> bool:
+    # To try whether we could listen there would be in the way of a program that is about to.
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 def find_running(data: Path, port: int) -> str | None:
-    """Return the URI of the mongod that has this data folder open on this port, if one does."""
+    """Return the URI of the mongod that takes writes to this data folder on this port, if any."""
     if not is_taken(port):
         return None
     try:
         with connect(port) as client:
-            options = client.admin.command("getCmdLineOpts")
+            options = client.admin.command("getCmdLineOpts")["parsed"]
+            hello = client.admin.command("hello")
     except PyMongoError:
         return None
-    if Path(options["parsed"]["storage"]["dbPath"]) != data:
-        return None
-    return uri_of(port)
+    folder = options.get("storage", {}).get("dbPath", "")
+    return uri_of(port) if Path(folder) == data and hello["isWritablePrimary"] else None
+
+
+@contextmanager
+def local_mongod(data: Path, port: int) -> Iterator[str]:
+    """Yield the URI of the local mongod: ours until the block ends, or another process's."""
+    log = data / LOG
+    with ExitStack() as stack:
+        uri = None
+        deadline = time.monotonic() + 60
+        while uri is None:
+            try:
+                uri = stack.enter_context(own_mongod(data, port)).uri
+            except AlreadyRunning:
+                uri = find_running(data, port)
+                if time.monotonic() > deadline:
+                    raise Refusal(f"mongod takes no writes after a minute, see {log}") from None
+                time.sleep(0.1)
+        yield uri
+
+
+@contextmanager
+def own_mongod(data: Path, port: int) -> Iterator[Mongod]:
+    """Run the local mongod until the block ends. Raises AlreadyRunning where another process does.
+
+    Where a workbench was killed that ran it, that mongod is ended first.
+    """
+    running_already = AlreadyRunning(f"The local mongod is running already: {uri_of(port)}")
+    records = data / "workbench" / "mongod"
+    with sole_user(records, running_already):
+        if find_running(data, port):
+            raise running_already
+        with run_mongod(data, port) as process:
+            record(records, process.pid)
+            wait_until_writable(process, port, data / LOG)
+            yield Mongod(uri_of(port), process)
 
 
 @contextmanager
@@ -97,15 +139,8 @@ def run_mongod(
     command += ["--networkMessageCompressors", "snappy,zstd"]
     command += ["--replSet", "rs0"] if replica_set else []
     command += arguments
-    # In a session, or on Windows a group, of its own: Ctrl-C ends the service, and then we
-    # end mongod, whose last requests may still be under way.
-    with running(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
-    ) as process:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with running(command, **silent, **OWN_SESSION) as process:
         yield process
 
 

@@ -1,56 +1,73 @@
-"""Realistic tickets, sent to whichever step is running."""
+"""Believable tickets for a desk that is empty."""
 
 import asyncio
-import random
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Never
 
 import httpx2
-from faker import Faker
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from tqdm import tqdm
 
+from step_01_crud.database import database_name
+
 from .errors import Refusal
+from .tickets import Document, draw_tickets
 
 CLIENTS = 8
+BATCH = 100
 
-fake = Faker()
 
-
-async def seed_tickets(service: str, number: int) -> None:
-    """Send `number` tickets to the service at this URL; about half of them are then worked on.
+async def send_tickets(service: str, number: int) -> None:
+    """Send so many tickets to the step that is running at this URL, as its clients would.
 
     Raises Refusal where no step is running there, or where it cannot take them.
     """
     async with httpx2.AsyncClient(base_url=service, timeout=30) as http:
         try:
-            await http.get("/dashboard")
-        except httpx2.ConnectError as error:
-            raise Refusal(f"No step answers at {service}: start one, make run STEP=1") from error
+            (await http.get("/dashboard")).raise_for_status()
+        except httpx2.HTTPError as error:
+            raise Refusal(f"No step answers at {service}: {error}") from error
         with tqdm(total=number, unit=" tickets") as bar:
-            left = iter(range(number))
+            tickets = draw_tickets(number, datetime.now(UTC))
             try:
-                await asyncio.gather(*(send_tickets(http, left, bar) for _ in range(CLIENTS)))
+                await asyncio.gather(*(send(http, tickets, bar) for _ in range(CLIENTS)))
             except httpx2.HTTPError as error:
                 raise Refusal(f"It stopped after {bar.n} tickets: {error}") from error
 
 
-async def send_tickets(http: httpx2.AsyncClient, left: Iterator[int], bar: "tqdm[Never]") -> None:
-    for _ in left:
-        body = {
-            "customer_id": fake.user_name(),
-            "subject": fake.sentence(nb_words=6),
-            "message": "\n\n".join(fake.paragraphs(nb=random.randint(3, 20))),
-        }
+async def send(http: httpx2.AsyncClient, tickets: Iterator[Document], bar: "tqdm[Never]") -> None:
+    for ticket in tickets:
+        body = {name: ticket[name] for name in ("customer_id", "subject", "message")}
         created = await post(http, "/tickets", body)
-        ticket = f"/tickets/{created.json()['id']}"
-        if random.random() < 0.3:
-            await post(http, f"{ticket}/agent-note", {"note": fake.paragraph()})
-        status = random.choices(["open", "triaged", "closed"], weights=[5, 2, 3])[0]
-        if status != "open":
-            await post(http, f"{ticket}/status", {"new_status": status})
+        path = f"/tickets/{created.json()['id']}"
+        if ticket["agent_note"]:
+            await post(http, f"{path}/agent-note", {"note": ticket["agent_note"]})
+        if ticket["status"] != "open":
+            await post(http, f"{path}/status", {"new_status": ticket["status"]})
         bar.update()
 
 
 async def post(http: httpx2.AsyncClient, path: str, body: dict[str, str]) -> httpx2.Response:
     response = await http.post(path, json=body)
     return response.raise_for_status()
+
+
+def store_tickets(uri: str, number: int) -> None:
+    """Store so many tickets of the last weeks in MongoDB. The next start of a step shows them.
+
+    Raises Refusal where MongoDB does not take them.
+    """
+    tickets = draw_tickets(number, datetime.now(UTC))
+    with (
+        MongoClient[Document](uri, serverSelectionTimeoutMS=2000) as client,
+        tqdm(total=number, unit=" tickets") as bar,
+    ):
+        try:
+            while batch := list(islice(tickets, BATCH)):
+                client[database_name()].tickets.insert_many(batch)
+                bar.update(len(batch))
+        except PyMongoError as error:
+            raise Refusal(f"It stopped after {bar.n} tickets: {error}") from error

@@ -15,12 +15,12 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from workbench.mongod import connect, run_mongod
+from workbench.mongod import connect, free_port, run_mongod
 
 from ..support.lanes import Lane
 from ..support.recount import Document, read_list, recount, served, tickets_of_step_1
 from ..support.requests import NEW_TICKET
-from ..support.servers import STEPS, at_once, free_port, paused, run_to_end, serve, wait_until
+from ..support.servers import STEPS, at_once, paused, run_to_end, serve, wait_until
 
 CLOSE = {"status": "closed", "agent_note": "Sent again"}
 _, _, STEP_3, STEP_4 = STEPS

@@ -14,11 +14,11 @@ import httpx2
 import pytest
 from pymongo import MongoClient
 
-from workbench.mongod import Mongod, start_mongod
+from workbench.mongod import Mongod, free_port, start_mongod
 
 from ..support.recount import Document, recount, served, tickets_of_step_1
 from ..support.requests import NEW_TICKET
-from ..support.servers import STEPS, Server, at_once, free_port, paused, running, serve, wait_until
+from ..support.servers import STEPS, Server, at_once, paused, running, serve, wait_until
 
 Route = tuple[str, str, dict[str, str] | None]
 Answers = dict[str, httpx2.Response]

@@ -23,12 +23,12 @@ from fastapi.testclient import TestClient
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from workbench.mongod import Mongod, start_mongod
+from workbench.mongod import Mongod, free_port, start_mongod
 
 from ..support.lanes import Lane
 from ..support.recount import recount, served, tickets_of_step_1
 from ..support.requests import NEW_TICKET, Json, create, patch, read_list
-from ..support.servers import STEPS, Server, at_once, free_port, running, serve, wait_until
+from ..support.servers import STEPS, Server, at_once, running, serve, wait_until
 
 STEP_1, _, STEP_3, STEP_4 = STEPS
 MAIN = [f"{step}.main:app" for step in STEPS]

@@ -20,10 +20,11 @@ from markdown_it.token import Token
 from mirakuru import SimpleExecutor
 
 from step_01_crud.main import app
+from workbench.mongod import free_port
 
 from ..support.copies import REPOSITORY, copied
 from ..support.lanes import LANES
-from ..support.servers import STEPS, free_port, wait_until
+from ..support.servers import STEPS, wait_until
 from .mutants import MUTANTS
 
 README = REPOSITORY / "README.md"

@@ -16,12 +16,12 @@ from pymongo.errors import OperationFailure
 
 from step_04_full_cqrs import projector
 from step_04_full_cqrs.main import app
-from workbench.mongod import start_mongod
+from workbench.mongod import free_port, start_mongod
 
 from ..support.lanes import Lane
 from ..support.recount import Document, tickets_of_step_1
 from ..support.requests import create
-from ..support.servers import at_once, free_port, running, wait_until
+from ..support.servers import at_once, running, wait_until
 from ..support.sides import PROJECTOR, both_sides, dashboard, is_exact
 
 HISTORY_LOST = 286

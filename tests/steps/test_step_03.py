@@ -17,10 +17,11 @@ from pymongo.database import Database
 from step_03_projections.database import connect
 from step_03_projections.main import app
 from step_03_projections.projections import project_ticket
+from workbench.mongod import free_port
 
 from ..support.recount import Document, recount, served, tickets_of_step_1
 from ..support.requests import NEW_TICKET
-from ..support.servers import at_once, free_port, run_to_end, serve
+from ..support.servers import at_once, run_to_end, serve
 
 APP = "step_03_projections.main:app"
 REBUILD = "step_03_projections.rebuild"

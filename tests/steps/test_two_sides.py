@@ -17,11 +17,11 @@ from pymongo.database import Database
 
 from step_04_full_cqrs.main import app
 from step_04_full_cqrs.query_api import app as query_side
-from workbench.mongod import start_mongod
+from workbench.mongod import free_port, start_mongod
 
 from ..support.recount import Document, recount, served, tickets_of_step_1
 from ..support.requests import NEW_TICKET, create
-from ..support.servers import Server, at_once, free_port, paused, running, serve, wait_until
+from ..support.servers import Server, at_once, paused, running, serve, wait_until
 from ..support.sides import (
     CLOSE,
     COMMAND_SIDE,

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from typing import TypeVar
 
 import httpx2
 from mirakuru import HTTPExecutor
+
+from workbench.mongod import free_port
 
 T = TypeVar("T")
 STEPS = (
@@ -31,12 +32,6 @@ class Server:
     http: httpx2.Client
     pid: int
     log: Path
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager
