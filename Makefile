@@ -7,7 +7,7 @@ N ?= 1.1
 
 python := .venv/bin/python
 
-.PHONY: run mongo seed diff exercise site test test-quick test-long mutants bench lint
+.PHONY: run mongo seed diff compare exercise site test test-quick test-long mutants bench lint
 
 run: .venv/ready  ## serve a step: make run STEP=4
 	$(python) -m workbench run $(STEP)
@@ -15,11 +15,14 @@ run: .venv/ready  ## serve a step: make run STEP=4
 mongo: .venv/ready  ## run the local mongod alone
 	$(python) -m workbench mongo
 
-seed: .venv/ready  ## send tickets to the running step: make seed TICKETS=500
+seed: .venv/ready  ## fill the desk with tickets like real ones: make seed TICKETS=500
 	$(python) -m workbench seed --tickets $(TICKETS)
 
 diff: .venv/ready  ## what changes from step to step: make diff FROM=3 TO=4
 	$(python) -m workbench diff $(FROM) $(TO)
+
+compare: .venv/ready  ## what each request makes MongoDB do, in each step
+	$(python) -m workbench compare --tickets $(TICKETS)
 
 exercise: .venv/ready  ## see whether you have solved an exercise: make exercise N=3.1
 	$(python) -m pytest -n 0 -p tests.conftest exercises/test_$(subst .,_,$(N)).py

@@ -18,14 +18,18 @@ import psutil
 import typer
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+from rich.console import Console
 
+from .compare import compare, to_table
 from .errors import Refusal
 from .mongod import (
     NoMongod,
     find_mongod,
+    free_port,
     is_taken,
     local_mongod,
     own_mongod,
+    start_mongod,
 )
 from .processes import end, sole_user
 from .seed import send_tickets, store_tickets
@@ -115,6 +119,14 @@ def diff(old: Step, new: Step) -> None:
             shutil.copytree(REPOSITORY / step, Path(folder, step), ignore=prose, dirs_exist_ok=True)
         command = ["git", "diff", "--no-index", STEPS[old], STEPS[new]]
         subprocess.run(command, cwd=folder, check=False)  # its status says whether they differ
+
+
+@app.command("compare")
+def print_comparison(tickets: Annotated[int, typer.Option(min=1)] = 1000) -> None:
+    """Print what each request makes MongoDB do, step by step, with so many tickets."""
+    with TemporaryDirectory() as folder, start_mongod(Path(folder), free_port()) as mongod:
+        rows = compare(mongod.uri, STEPS, tickets)
+    Console().print(to_table(rows))
 
 
 @app.command()
