@@ -12,7 +12,7 @@ from uuid import uuid4
 import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, FloatRect, Locator, Page, Response, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Response, Route, expect
 from pymongo import MongoClient
 
 from workbench.mongod import free_port, start_mongod
@@ -173,15 +173,17 @@ def test_each_request_lights_its_way_with_the_figures_of_the_xray(page: Page, de
     wait_for_the_figures_of(page, desk, answers_to(f"/tickets/{ticket['id']}$"))
 
     button(page, "Close").click()
-    expect(said(page)).to_contain_text("the list followed at once")
+    expect(said(page)).to_contain_text("the list shows it")
     expect_legs(page, COMMAND[step] | (PROJECTION if step == 4 else set()))
     if step == 4:
         [*_, projection] = desk.http.get("/desk/state").json()["projections"]
         shown = sums(projection["commands"])
         for leg, store in zip(sorted(PROJECTION), ("log", "counts", "rows"), strict=True):
             wait_for_figures(page, leg, shown[store])
-    recent(page, "POST /tickets/…/status").click()
-    expect_legs(page, COMMAND[step])
+    recent(page, "GET /tickets").click()
+    expect_legs(page, LIST[step])
+    recent(page, "POST /tickets/…/status").click()  # and its projection with it
+    expect_legs(page, COMMAND[step] | (PROJECTION if step == 4 else set()))
     wait_for_the_figures_of(page, desk, answers_to("/status$"))
 
     recent(page, "GET /dashboard").click()
@@ -264,11 +266,11 @@ def test_a_paused_projector_leaves_the_list_stale_until_it_is_resumed(
     expect(behind).to_have_text(re.compile(r"The read side is .* behind\.$"))
     row = rows(page).filter(has_text="Of this page")
     expect(row.locator(".badge")).to_have_text("open")
-    expect(row).to_contain_text("The list still says open; the ticket is closed.")
+    expect(row).to_contain_text("Stale: the list still says open; the ticket is closed.")
     dashboard = page.get_by_role("region", name="Dashboard")
     open_, closed = counts["open"], counts["closed"]
     expect(dashboard).to_contain_text(
-        f"The dashboard still says {open_} open and {closed} closed; "
+        f"Stale: the dashboard still says {open_} open and {closed} closed; "
         f"the tickets say {open_ - 1} open and {closed + 1} closed."
     )
 
@@ -276,7 +278,7 @@ def test_a_paused_projector_leaves_the_list_stale_until_it_is_resumed(
     headers = {"Prefer": "respond-async"}
     desk.http.post(f"/tickets/{theirs['id']}/agent-note", json=note, headers=headers)
     expect(rows(page).filter(has_text="Of another client")).to_contain_text(
-        "The list tells of no note; the ticket has one."
+        "Stale: the list tells of no note; the ticket has one."
     )
 
     button(page, "Resume the projector").click()
@@ -297,15 +299,61 @@ def test_without_waiting_the_list_is_drawn_at_once_and_follows(page: Page, desk:
     page.get_by_role("switch").check()
     button(page, "Triage").click()
     expect(said(page)).to_have_text(re.compile(r"^Triaged in \d{1,3} ms, without waiting"))
-    expect(rows(page).filter(has_text="In a hurry")).to_contain_text("The list still says open")
+    expect(rows(page).filter(has_text="In a hurry")).to_contain_text(
+        "Stale: the list still says open"
+    )
     button(page, "Resume the projector").click()
     expect(said(page)).to_have_text(re.compile(r"^Triaged in .* the list followed after [\d,]+ ms"))
     expect(rows(page).filter(has_text="In a hurry").locator(".badge")).to_have_text("triaged")
 
 
 @in_step_4
+def test_a_ticket_that_is_created_while_paused_is_named_above_the_list(
+    page: Page, desk: Server
+) -> None:
+    button(page, "Pause the projector").click()
+    fill_in(page, customer="c-42", subject="Where am I?", message="Not in the list.")
+    button(page, "Create").click()
+    expect(said(page)).to_contain_text("The list has not followed yet")
+    missing = page.locator("#missing")
+    expect(missing).to_have_text("Stale: not in this list yet: “Where am I?”.")
+    page.get_by_role("combobox", name="Status").select_option("closed")
+    expect(missing).to_be_empty()  # that list will never show it
+    page.get_by_role("combobox", name="Status").select_option("open")
+    expect(missing).not_to_be_empty()
+    button(page, "Resume the projector").click()
+    expect(subjects(page).first).to_have_text("Where am I?")
+    expect(missing).to_be_empty()
+    page.go_back()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Where am I?")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".panel:visible")).to_have_count(0)  # and not the form that was sent
+
+
+@in_step_4
+def test_a_change_that_is_projected_between_two_reads_of_the_page_is_shown(
+    page: Page, desk: Server
+) -> None:
+    button(page, "Pause the projector").click()
+    expect(button(page, "Resume the projector")).to_be_visible()
+
+    def project_first(route: Route) -> None:
+        desk.http.put("/desk/projector", json={"paused": False})
+        wait_until(lambda: desk.http.get("/desk/state").json()["behind_milliseconds"] == 0)
+        route.continue_()
+
+    page.route("/dashboard", project_first)
+    create(desk.http, subject="In between")
+    expect(subjects(page).first).to_have_text("In between")
+
+
+@in_step_4
 def test_every_command_says_whether_to_wait_for_the_projection(page: Page, desk: Server) -> None:
-    for preference in None, "respond-async":
+    for preference, follows in (
+        (None, "ms; the list shows it"),
+        ("respond-async", r"ms, without .* followed after [\d,]+ ms"),
+    ):
         page.get_by_role("switch").set_checked(preference is not None)
         fill_in(page, customer="c-42", subject="In a hurry", message="Now.")
         for name, done in ("Create", "Created"), ("Triage", "Triaged"), ("Save note", "Note saved"):
@@ -314,7 +362,7 @@ def test_every_command_says_whether_to_wait_for_the_projection(page: Page, desk:
             with page.expect_request(lambda request: request.method == "POST") as command:
                 button(page, name).click()
             assert command.value.header_value("Prefer") == preference
-            expect(said(page)).to_have_text(re.compile(f"^{done} in .* the list followed"))
+            expect(said(page)).to_have_text(re.compile(rf"^{done} in [\d,]+ {follows}\.$"))
 
 
 @in_step_4

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from ..support.requests import add_note, create, read_dashboard, read_list
-from ..support.servers import STEPS, Server, serve, wait_until
+from ..support.servers import STEPS, Server, lives, serve, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -122,7 +122,7 @@ def test_the_projector_ends_with_the_service(database: str, paused: bool) -> Non
         desk.http.put("/desk/projector", json={"paused": paused}).raise_for_status()
         projector = projector_of(desk)
         psutil.Process(desk.pid).terminate()
-        projector.wait(30)
+        wait_until(lambda: not lives(projector))
 
 
 def test_the_service_opens_when_the_projector_has_caught_up(database: str) -> None:

@@ -23,7 +23,7 @@ from workbench.mongod import connect, find_running, free_port, is_taken, run_mon
 from workbench.processes import record
 
 from ..support.copies import REPOSITORY, copied
-from ..support.servers import STEPS, serve, wait_until
+from ..support.servers import STEPS, lives, serve, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -313,7 +313,7 @@ def test_of_two_runs_at_the_same_instant_one_serves_and_the_other_says_why_not(
         [line] = logs[loser is other].read_text().splitlines()
         assert "A step runs" in line
         open_ticket(service)
-        assert "Another step runs" in refusal(command("run", 1))
+        assert "A step runs" in refusal(command("run", 1))
         open_ticket(service)
         winner.send_signal(signal.SIGINT)
         assert winner.wait(20) == 0
@@ -379,7 +379,7 @@ def test_after_a_run_was_killed_the_next_one_ends_what_it_left_and_serves(
     assert len(left) == 3
     assert projector.status() == psutil.STATUS_STOPPED
     with serving(command("run", 1), log) as workbench:
-        assert not [each for each in left if each.is_running()]
+        assert not [each for each in left if lives(each)]
         second = open_ticket(service)
         listed = httpx2.get(f"http://127.0.0.1:{service}/tickets").json()
         assert [each["id"] for each in listed] == [second, first]
@@ -397,7 +397,7 @@ def test_after_a_mongo_was_killed_the_next_run_ends_its_mongod_and_serves(
         workbench.wait()
     [left] = processes(tmp_path)
     with serving(command("run", 1), log) as workbench:
-        assert not left.is_running()
+        assert not lives(left)
         open_ticket(service)
         workbench.send_signal(signal.SIGINT)
         assert workbench.wait(20) == 0
@@ -445,7 +445,7 @@ def test_after_an_edit_that_breaks_a_step_the_run_waits_for_one_that_mends_it(
             [projector] = processes(tmp_path, of="workbench.projector")
             main.write_text("raise SystemExit(7)")
             wait_until(lambda: "It starts again when you edit it" in log.read_text())
-            assert not projector.is_running()
+            assert not lives(projector)
             assert workbench.poll() is None
             main.write_text(whole.replace("Support tickets", "Tickets, edited"))
             wait_until(lambda: is_taken(service))

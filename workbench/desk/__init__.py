@@ -31,8 +31,8 @@ NUMBER = int(STEP.removeprefix("step_")[:2])
 NAMES = {
     1: ("CRUD", "Every route talks to MongoDB itself."),
     2: ("Split handlers", "Commands and queries apart, in files of their own."),
-    3: ("Projections", "A row per ticket is what the list shows. Each command writes it."),
-    4: ("Full CQRS", "Two sides, and a projector that follows MongoDB's log."),
+    3: ("Projections", "Each command writes its ticket, and a row with what the list shows of it."),
+    4: ("Full CQRS", "A projector follows MongoDB's log, and prepares what the reads show."),
 }
 DIFF = "1-2" if NUMBER == 1 else f"{NUMBER - 1}-{NUMBER}"
 

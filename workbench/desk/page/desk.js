@@ -15,6 +15,7 @@ const { filters, creation, decision, note } = document.forms;
 const find = (selector) => document.querySelector(selector);
 const counts = find("#counts");
 const staleCounts = find("#stale-counts");
+const missing = find("#missing");
 const readSide = find("#read-side");
 const behind = find("#behind");
 const pauseButton = find("#pause");
@@ -36,7 +37,8 @@ let looks = 0; // how often the list was asked for
 let sent = 0; // how many commands were sent
 let opened; // the ticket that is shown
 let shown = { items: [], more: false, counts: {} }; // list and dashboard, as they were answered
-let stale = { rows: {}, counts: "" }; // what these still say though the tickets say something else
+let stale = { rows: {}, counts: "", missing: "" }; // where these differ from the tickets, in words
+const awaited = new Map(); // tickets that were changed here and that the list does not show yet
 let drawn = ""; // all of that as it was drawn last
 const drafts = new Map(); // notes that were typed and not saved, by the id of the ticket
 
@@ -102,14 +104,16 @@ function address() {
   return new URLSearchParams(location.search);
 }
 
-function go(changes) {
+function go(changes, { instead = false } = {}) {
   const query = address();
   for (const [name, value] of Object.entries(changes)) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
   if (String(query) === String(address())) return; // there is no way back to where one is
-  history.pushState(null, "", query.size ? `?${query}` : location.pathname);
+  const place = query.size ? `?${query}` : location.pathname;
+  if (instead) history.replaceState(null, "", place);
+  else history.pushState(null, "", place);
 }
 
 async function showAddress() {
@@ -124,12 +128,11 @@ async function showList({ inSight = true, accompanies = false } = {}) {
   const query = address();
   query.delete("ticket");
   query.set("limit", PAGE_SIZE + 1); // one more tells of a next page
-  const [items, numbers] = inSight
-    ? await Promise.all([
-        askInSight(`/tickets?${query}`, { accompanies }),
-        askInSight("/dashboard", { accompanies: true }),
-      ])
-    : await Promise.all([ask(`/tickets?${query}`), ask("/dashboard")]);
+  // The dashboard first: the counts of a change come after its row, so that a list that is read
+  // after the counts cannot be older than they are.
+  const numbers = await (inSight ? askInSight("/dashboard", { accompanies: true }) : ask("/dashboard"));
+  const path = `/tickets?${query}`;
+  const items = await (inSight ? askInSight(path, { accompanies }) : ask(path));
   if (look !== looks) return; // another page has been asked for since
   shown = { items: items.slice(0, PAGE_SIZE), more: items.length > PAGE_SIZE, counts: numbers };
   draw();
@@ -152,6 +155,7 @@ function draw() {
   if (position.textContent !== range) position.textContent = range; // else it is read out again
   fill(counts, shown.counts);
   staleCounts.textContent = stale.counts;
+  missing.textContent = stale.missing;
 }
 
 function toRow(item, before) {
@@ -242,7 +246,7 @@ async function send(event) {
   let done = `${submitter.dataset.done} in ${took}`;
   if (created) {
     form.reset();
-    go({ ticket: created.id });
+    go({ ticket: created.id }, { instead: true }); // Back leads to the list, not to an empty form
     openTicket(created);
   }
   if (form === note && drafts.get(before.id) === fields.note) drafts.delete(before.id);
@@ -251,12 +255,17 @@ async function send(event) {
     const ticket = created ?? (await ask(`/tickets/${before.id}`));
     if (ticket.id === opened?.id) showTicket(ticket);
     if (before && isSame(before, ticket)) {
-      done = `Unchanged. ${submitter.dataset.same}. Answered in ${took}`;
+      done = `Unchanged but for its time. ${submitter.dataset.same}. Answered in ${took}`;
     }
     const atOnce = await hasFollowed(ticket);
+    const lagAtOnce = Math.round(performance.now() - answered);
+    if (!atOnce) awaited.set(ticket.id, ticket);
     await showList({ accompanies: true });
     if (atOnce) {
-      say(`${done}; the list followed at once.`);
+      const how = withoutWaiting.checked
+        ? `, without waiting for the projection; the list followed after ${number(lagAtOnce)} ms`
+        : "; the list shows it";
+      say(`${done}${how}.`);
       return;
     }
     const why = withoutWaiting.checked
@@ -282,9 +291,11 @@ function isSame(before, after) {
 // Tells whether the list shows a ticket as it is now. The list is not the one on the page, whose
 // filters may hide the ticket.
 async function hasFollowed(ticket) {
-  const newest = await ask("/tickets?limit=100");
-  const time = new Date(ticket.updated_at);
-  return newest.some((item) => item.id === ticket.id && new Date(item.updated_at) >= time);
+  return isIn(await ask("/tickets?limit=100"), ticket);
+}
+
+function isIn(items, { id, updated_at }) {
+  return items.some((item) => item.id === id && new Date(item.updated_at) >= new Date(updated_at));
 }
 
 function showProblem(form, { message, fields, unsure }) {
@@ -329,7 +340,9 @@ function showState(answer) {
   const isPaused = state.projector?.state === "paused";
   pauseButton.textContent = isPaused ? "Resume the projector" : "Pause the projector";
   const projector = state.projector ? `The projector is ${state.projector.state}. ` : "";
-  behind.textContent = `${projector}The read side is ${lagInWords(state.behind_milliseconds)}.`;
+  const isWaiting = isPaused && state.behind_milliseconds === 0;
+  const lag = `The read side is ${lagInWords(state.behind_milliseconds)}.`;
+  behind.textContent = projector + (isWaiting ? "Nothing has changed since." : lag);
   if (state.projector) showProjector(isPaused);
   for (const projection of state.projections) {
     showProjection(projection);
@@ -358,8 +371,28 @@ async function compare() {
     await showList({ inSight: false });
     marks = differences(before, await askWritten());
   }
-  stale = marks;
+  if (awaited.size) {
+    const newest = await ask("/tickets?limit=100");
+    for (const ticket of awaited.values()) if (isIn(newest, ticket)) awaited.delete(ticket.id);
+  }
+  stale = { ...marks, missing: missingInWords() };
   draw();
+}
+
+// Names the awaited tickets that belong to this page of the list and are not there.
+function missingInWords() {
+  const query = address();
+  const status = query.get("status");
+  const noted = query.get("has_note");
+  const those = [...awaited.values()].filter(
+    (ticket) =>
+      !query.get("skip") &&
+      (!status || status === ticket.status) &&
+      (!noted || noted === String(Boolean(ticket.agent_note))) &&
+      !shown.items.some(({ id }) => id === ticket.id),
+  );
+  if (!those.length) return "";
+  return `Stale: not in this list yet: ${those.map(({ subject }) => `“${subject}”`).join(", ")}.`;
 }
 
 async function askWritten() {
@@ -385,20 +418,22 @@ function differences(before, after) {
   if (differing.length) {
     const list = (those) => differing.map((name) => `${number(those[name])} ${name}`).join(" and ");
     marks.counts =
-      `The dashboard still says ${list(shown.counts)}; the tickets say ${list(after.counts)}.`;
+      `Stale: the dashboard still says ${list(shown.counts)}; the tickets say ${list(after.counts)}.`;
   }
   return marks;
 }
 
 function differenceOf(item, ticket) {
-  if (!ticket) return "The list still shows it; the ticket is gone.";
+  if (!ticket) return "Stale: the list still shows it; the ticket is gone.";
   if (item.status !== ticket.status) {
-    return `The list still says ${item.status}; the ticket is ${ticket.status}.`;
+    return `Stale: the list still says ${item.status}; the ticket is ${ticket.status}.`;
   }
-  if (item.has_note && !ticket.has_note) return "The list still tells of a note; the ticket has none.";
-  if (!item.has_note && ticket.has_note) return "The list tells of no note; the ticket has one.";
+  if (item.has_note && !ticket.has_note) {
+    return "Stale: the list still tells of a note; the ticket has none.";
+  }
+  if (!item.has_note && ticket.has_note) return "Stale: the list tells of no note; the ticket has one.";
   if (new Date(item.updated_at) < new Date(ticket.updated_at)) {
-    return "The ticket has changed; the list does not show it yet.";
+    return "Stale: the ticket has changed; the list does not show it yet.";
   }
   return "";
 }
@@ -483,7 +518,7 @@ filters.addEventListener("submit", (event) => {
 for (const [button, pages] of [[previous, -1], [next, 1]]) {
   button.addEventListener("click", () => {
     go({ skip: Number(address().get("skip")) + pages * PAGE_SIZE });
-    attempt(showList());
+    attempt(showList().then(() => find("#list").scrollIntoView({ block: "start" })));
   });
 }
 rows.addEventListener("click", ({ target }) => {

@@ -99,13 +99,14 @@ const STORIES = {
     "GET /dashboard": "queries.py lets MongoDB look at every ticket, to count them.",
   },
   3: {
-    command: "commands.py writes the ticket, and then its row for the list: two writes.",
-    "GET /tickets": "queries.py reads rows that are ready to be shown, without the messages.",
+    command: "commands.py checks the rule and writes the ticket, and then its row for the list: two writes.",
+    "GET /tickets": "queries.py reads rows that are ready to be shown: not whole tickets, as step 2 does.",
     "GET /tickets/…": "queries.py reads the ticket itself.",
     "GET /dashboard": "queries.py lets MongoDB look at every row, to count them.",
   },
   4: {
-    command: "commands.py writes the ticket, and nothing else. MongoDB notes each change in its log.",
+    command:
+      "commands.py checks the rule and writes the ticket, and nothing else. MongoDB notes the change in its log.",
     "GET /tickets": "queries.py reads rows that are ready to be shown. It does not touch the tickets.",
     "GET /tickets/…": "queries.py reads the ticket itself, which is never old.",
     "GET /dashboard": "queries.py reads one document, in which the counts stand ready.",
@@ -227,7 +228,10 @@ export function showProjection({ commands }) {
   const projection = { name: "projector.py", handler: "projector", answer: "", commands };
   remember(projection);
   const [first] = lit;
-  if (first?.isQuery === false && !(first.status >= 400)) light([first, projection]);
+  if (first?.isQuery !== false || first.status >= 400) return;
+  first.projection = projection;
+  first.element.before(projection.element); // which came before the reads that were sent meanwhile
+  light([first, projection]);
 }
 
 // Shows at the projector's station whether it is paused.
@@ -240,7 +244,9 @@ export function showProjector(paused) {
 
 function remember(request) {
   request.element = template.content.cloneNode(true).firstElementChild;
-  request.element.querySelector("button").addEventListener("click", () => light([request]));
+  request.element.querySelector("button").addEventListener("click", () => {
+    light(request.projection ? [request, request.projection] : [request]);
+  });
   requests.prepend(request.element);
   if (requests.children.length > REMEMBERED) requests.lastElementChild.remove();
   write(request);
@@ -265,7 +271,7 @@ function write(request) {
 
 function drawLit() {
   const [first] = lit;
-  summary.textContent = first ? `${first.name} ${first.answer}` : "nothing yet";
+  summary.textContent = first ? `${first.name} ${first.answer}` : "none yet";
   story.textContent = lit.map(tell).join(" ");
   const litLegs = new Map(lit.flatMap((each) => [...legsOf(each)]));
   for (const [leg, { line, label, purpose }] of drawnLegs) {
@@ -300,16 +306,17 @@ function legsOf({ isQuery, handler, status, took, commands }) {
     const store = STORES[collection];
     return isQuery ? `${store}-${handler}` : `${handler}-${store}`;
   });
-  for (const [leg, those] of Object.entries(byLeg)) legs.set(leg, figuresOnALeg(total(those)));
+  for (const [leg, those] of Object.entries(byLeg)) legs.set(leg, figuresOnALeg(total(those), isQuery));
   const written = commands.some((each) => each.collection === "tickets" && each.documents_written);
   if (step === 4 && written) legs.set("tickets-log", []);
   return legs;
 }
 
 // Returns what there is to say where there is little room.
-function figuresOnALeg(figures) {
+function figuresOnALeg(figures, isQuery) {
   const texts = [`${figures.milliseconds.toFixed(1)} ms`];
-  if (figures.bytes_returned) texts.push(kilobytes(figures.bytes_returned));
+  const back = isQuery === false ? " back" : ""; // since the arrow points away from the reader
+  if (figures.bytes_returned) texts.push(kilobytes(figures.bytes_returned) + back);
   if (looksForFew(figures)) texts.push(`looked at ${number(figures.documents_examined)}`);
   return texts;
 }
@@ -325,7 +332,7 @@ function describe(command) {
   if (written) texts.push(`${number(written)} written`);
   if (bytes) texts.push(kilobytes(bytes));
   texts.push(`${command.milliseconds.toFixed(1)} ms`);
-  if (command.command === "getMore") texts.push("with the wait for a change");
+  if (command.command === "getMore") texts.push("most of it waiting for a change");
   return `${command.command} ${command.collection}: ${texts.join(", ")}`;
 }
 
