@@ -55,6 +55,13 @@ def test_the_first_page_is_the_desk(in_memory: Server) -> None:
     assert in_memory.http.get("/").headers["Location"] == "/desk"
 
 
+def test_the_log_has_what_people_ask_and_not_what_the_page_asks(in_memory: Server) -> None:
+    for path in "/desk/state", "/dashboard":
+        in_memory.http.get(path).raise_for_status()
+    wait_until(lambda: "GET /dashboard" in in_memory.log.read_text())
+    assert "/desk/state" not in in_memory.log.read_text()
+
+
 def test_a_page_elsewhere_cannot_pause_the_projector(desk: Server) -> None:
     # What a browser sends for another page without asking first: no JSON content type.
     answer = desk.http.put(

@@ -4,6 +4,7 @@ With PROJECTOR=apart, step 4 does not project by itself: its projector is a proc
 """
 
 import importlib
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +24,8 @@ from .projector_process import ProjectorProcess
 from .sides import Sides
 
 monitoring.register(Listener(tell_request))  # before the step connects
+# The page asks twice a second how things stand. The log is for what people ask.
+logging.getLogger("uvicorn.access").addFilter(lambda line: "/desk/" not in line.getMessage())
 
 PAGE = Path(__file__).parent / "page"
 SITE = Path(__file__).parents[2] / ".site"

@@ -59,17 +59,22 @@ class ProjectorProcess:
 
     def pause(self) -> None:
         """Suspend the process: it stays as it is, and does nothing."""
-        if self.state == "running" and self._process:
+        if self.state == "running":
             with suppress(psutil.NoSuchProcess):  # it has just died, and is started again
-                psutil.Process(self._process.pid).suspend()
+                self._of_the_system().suspend()
                 self.state = "paused"
 
     def resume(self) -> None:
         """Let a suspended process go on."""
-        if self._process:
-            with suppress(psutil.NoSuchProcess):
-                psutil.Process(self._process.pid).resume()
-                self.state = "running" if self.state == "paused" else self.state
+        with suppress(psutil.NoSuchProcess):
+            self._of_the_system().resume()
+            self.state = "running" if self.state == "paused" else self.state
+
+    def _of_the_system(self) -> psutil.Process:
+        """Return the process to psutil. Raises NoSuchProcess where it has ended."""
+        if self._process is None or self._process.returncode is not None:
+            raise psutil.NoSuchProcess(0)
+        return psutil.Process(self._process.pid)
 
     async def _keep_running(self) -> None:
         await self._run()
