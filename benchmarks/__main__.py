@@ -28,7 +28,9 @@ from .measures import (
     LISTS,
     QUERIES,
     measure_commands,
+    measure_images,
     measure_lags,
+    measure_projector,
     measure_queries,
     measure_rebuilds,
     measure_starts,
@@ -51,7 +53,8 @@ def measure() -> Document:
     """Measure everything, and return what is to be stored. Raises Refusal where that fails."""
     find_wrk()
     sizes = sorted({*SIZES, most_tickets()})
-    results: Document = {"runs": [], "starts": [], "rebuilds": [], "lags": [], "short": []}
+    kinds = ["runs", "starts", "rebuilds", "lags", "images", "projector", "short"]
+    results: Document = {kind: [] for kind in kinds}
 
     def keep(kind: str, tickets: int, records: Iterator[Document]) -> None:
         results[kind] += [{"tickets": tickets} | record for record in records]
@@ -70,6 +73,8 @@ def measure() -> Document:
                 with serve_all(uri, writable) as urls:
                     keep("runs", tickets, measure_commands(uri, urls))
                     keep("lags", tickets, measure_lags(uri, urls))
+                    keep("images", tickets, measure_images(uri, urls))
+                keep("projector", tickets, measure_projector(uri))
             else:
                 few = [*LISTS, "dashboard"]
                 keep("runs", tickets, measure_queries(uri, STEPS, few, seconds=1))
@@ -135,6 +140,18 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def to_lines(results: Document) -> str:
+    """Return the results as JSON, with a line for each measurement."""
+
+    def lines(value: object) -> str:
+        if not isinstance(value, list):
+            return json.dumps(value, indent=1)
+        return "[\n" + ",\n".join(json.dumps(record) for record in value) + "\n]"
+
+    parts = [f"{json.dumps(name)}: {lines(value)}" for name, value in results.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def main() -> None:
     # Ends us as Ctrl-C does: an exception raised here could get lost in an event loop.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
@@ -142,7 +159,7 @@ def main() -> None:
         sys.exit(__doc__)
     try:
         if not sys.argv[1:]:
-            RESULTS.write_text(json.dumps(measure(), indent=1) + "\n")
+            RESULTS.write_text(to_lines(measure()))
         if not RESULTS.exists():
             raise Refusal("There are no results yet: make bench")
         write_report(json.loads(RESULTS.read_text()), REPOSITORY / "docs")

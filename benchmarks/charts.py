@@ -1,5 +1,7 @@
 """The pictures of the results, each for a light page and for a dark one."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import quantiles
@@ -13,7 +15,7 @@ from matplotlib.ticker import NullFormatter, PercentFormatter
 
 from .data import Document
 from .measures import COMMANDS
-from .services import EXTERNAL, STEPS
+from .services import STEPS
 from .tables import middle, names, values
 
 STYLE = {
@@ -23,6 +25,7 @@ STYLE = {
     "axes.titlelocation": "left",
     "legend.frameon": False,
     "svg.hashsalt": "the same results, the same file",
+    "svg.fonttype": "none",  # text that can be searched and scaled
 }
 INKS = "text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"
 THEMES: dict[str, dict[Any, Any]] = {
@@ -43,62 +46,69 @@ LINES = ["o-", "s--", "o-", "s--"]  # since neighbours lie on each other
 
 
 def draw(results: Document, docs: Path) -> None:
-    """Draw each picture in both themes, as SVG files in this folder."""
-    pictures = {"growth": draw_growth, "commands": draw_commands, "lag": draw_lag}
-    for (theme, style), (name, picture) in product(THEMES.items(), pictures.items()):
+    """Draw each panel in both themes, as SVG files in this folder.
+
+    A panel is a file of its own, so that on a phone one stands below the other.
+    """
+    panels: dict[str, Callable[[], Figure]] = {
+        "growth-dashboard": lambda: draw_growth(results["runs"], "dashboard"),
+        "growth-list": lambda: draw_growth(results["runs"], "list"),
+        "lag": lambda: draw_lag(results["lags"]),
+    }
+    for what in COMMANDS:
+        panels[f"commands-{what}"] = partial(draw_commands, results["runs"], what)
+    for (theme, style), (name, panel) in product(THEMES.items(), panels.items()):
         with rc_context(style):
             file = docs / f"{name}-{theme}.svg"
-            picture(results).savefig(file, transparent=True, metadata={"Date": None})
+            panel().savefig(file, transparent=True, metadata={"Date": None})
 
 
-def draw_growth(results: Document) -> Figure:
-    figure = Figure((9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, what in (left, "dashboard"), (right, "list"):
-        for service, line in zip(STEPS, LINES, strict=True):
-            runs = [
-                run for run in results["runs"] if (run["what"], run["who"]) == (what, service.name)
-            ]
-            sizes = sorted({run["tickets"] for run in runs})
-            medians = [middle(runs, "p50_ms", tickets=size) for size in sizes]
-            axes.plot(sizes, medians, line, label=service.name)
-        axes.set(title=f"GET /{'tickets' if what == 'list' else what}", xlabel="tickets")
-        axes.set(xscale="log", yscale="log", xticks=sizes)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.yaxis.set_major_formatter("{x:,g}")
-        for axis in axes.xaxis, axes.yaxis:
-            axis.set_minor_formatter(NullFormatter())
-        axes.grid(which="major")
-    left.set_ylabel("median latency in ms, 8 clients")
-    left.legend()
+def draw_growth(records: list[Document], what: str) -> Figure:
+    figure = Figure((4.5, 3.6), layout="constrained")
+    axes: Axes = figure.subplots()
+    sizes: list[int] = []
+    for service, line in zip(STEPS, LINES, strict=True):
+        runs = [run for run in records if (run["what"], run["who"]) == (what, service.name)]
+        sizes = sorted({run["tickets"] for run in runs})
+        medians = [middle(runs, "p50_ms", tickets=size) for size in sizes]
+        axes.plot(sizes, medians, line, label=service.name)
+    axes.set(title=f"GET /{'tickets' if what == 'list' else what}", xlabel="tickets")
+    axes.set(xscale="log", yscale="log", xticks=sizes)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:,g}")
+    for axis in axes.xaxis, axes.yaxis:
+        axis.set_minor_formatter(NullFormatter())
+    axes.grid(which="major")
+    axes.set_ylabel("median latency in ms, 8 clients")
+    axes.legend()
     return figure
 
 
-def draw_commands(results: Document) -> Figure:
-    runs = [run for run in results["runs"] if run["what"] in COMMANDS]
+def draw_commands(records: list[Document], what: str) -> Figure:
+    runs = [run for run in records if run["what"] == what]
     whos = names(runs)
-    figure = Figure((9, 3.2), layout="constrained")
-    for axes, what in zip(figure.subplots(1, len(COMMANDS), sharey=True), COMMANDS, strict=True):
-        medians = [middle(runs, "per_second", what=what, who=who) for who in whos]
-        colours = [f"C{int(who[5]) - 1}" if who.startswith("step") else "grey" for who in whos]
-        bars = axes.barh(whos, medians, color=colours)
-        axes.bar_label(bars, fmt="{:,.0f}", padding=3)
-        axes.set(title=what, xlabel="a second")
-        axes.margins(x=0.3)
-        axes.locator_params(axis="x", nbins=3)
+    figure = Figure((4.5, 2.4), layout="constrained")
+    axes: Axes = figure.subplots()
+    medians = [middle(runs, "per_second", who=who) for who in whos]
+    colours = [f"C{int(who[5]) - 1}" if who.startswith("step") else "grey" for who in whos]
+    bars = axes.barh(whos, medians, color=colours)
+    axes.bar_label(bars, fmt="{:,.0f}", padding=3)
+    axes.set(title=what, xlabel="a second")
+    axes.margins(x=0.3)
+    axes.locator_params(axis="x", nbins=3)
     axes.invert_yaxis()
     return figure
 
 
-def draw_lag(results: Document) -> Figure:
-    figure = Figure((9, 3.2), layout="constrained")
+def draw_lag(records: list[Document]) -> Figure:
+    figure = Figure((4.5, 3.2), layout="constrained")
     axes: Axes = figure.subplots()
-    for service, line in (STEPS[3], "C3-"), (EXTERNAL, "C3--"):
-        rounds = values(results["lags"], "milliseconds", who=service.name)
+    for who, line in zip(names(records), ("C3-", "C3--"), strict=True):
+        rounds = values(records, "milliseconds", who=who)
         lags = quantiles((lag for each in rounds for lag in each), n=500)
-        axes.plot(lags, [number / 500 for number in range(1, 500)], line, label=service.name)
+        axes.plot(lags, [number / 500 for number in range(1, 500)], line, label=who)
     axes.set(
-        xlabel="ms from the answer to a command until the read side shows it",
+        xlabel="ms from the answer to a command\nuntil the read side shows it",
         ylabel="share of commands",
     )
     axes.yaxis.set_major_formatter(PercentFormatter(1))

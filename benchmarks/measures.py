@@ -1,5 +1,6 @@
 """What is measured: one function a kind, each of which returns its records."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -7,8 +8,11 @@ from itertools import product
 from random import choice
 
 import httpx2
+import psutil
 import uvloop
+from bson import Timestamp
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from tqdm import tqdm
 
 from step_01_crud.schemas import ListTickets
@@ -23,16 +27,22 @@ from .services import (
     FLOOR_OF_COMMANDS,
     STEPS,
     Service,
+    environment,
     project,
     rebuild,
+    run,
     serve,
+    touch,
+    wait_for_position,
     wait_until_projected,
 )
 
 ROUNDS = 3
 ROUNDS_OF_COMMANDS = 5  # as these differ more from round to round
+ROUNDS_OF_LAG = 10
 SECONDS = 2
 LAG_SECONDS = 6
+LOG = 40_000  # changes
 
 LISTS: dict[str, Document] = {
     "list": {},
@@ -169,7 +179,58 @@ def measure_lags(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
                 raise Refusal(f"{service.name} does not keep up with {RATE} a second") from error
             return {"who": service.name, "round": number, "milliseconds": lags}
 
-        for number in tqdm(range(1, ROUNDS + 1), desc="Lag", unit=" rounds"):
+        for number in tqdm(range(1, ROUNDS_OF_LAG + 1), desc="Lag", unit=" rounds"):
             yield lag(number, STEPS[3])
             with project(EXTERNAL, client, uri):
                 yield lag(number, EXTERNAL)
+
+
+def measure_images(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
+    """Measure what it costs that MongoDB keeps each ticket as it was before a change."""
+    service = STEPS[0]
+    with MongoClient[Document](uri) as client:
+        tickets = client[service.database].tickets
+        images = client.config["system.preimages"]
+
+        def change(enabled: bool, seconds: int) -> Document:
+            setting = {"enabled": enabled}
+            client[service.database].command(
+                "collMod", "tickets", changeStreamPreAndPostImages=setting
+            )
+            before = stored(images)
+            result = send(urls[service], change_requests("patch", tickets), seconds)
+            return result | {"image_bytes": stored(images) - before}
+
+        loads: Loads = {
+            ("patch", "step 1"): partial(change, False),
+            ("patch", "step 1, with pre-images"): partial(change, True),
+        }
+        yield from take_turns("Pre-images", loads, range(ROUNDS_OF_COMMANDS + 1))
+
+
+def stored(images: Collection[Document]) -> int:
+    """Return how many bytes of pre-images there are, before compression."""
+    sums = images.aggregate([{"$collStats": {"storageStats": {}}}])
+    return sum(int(each["storageStats"]["size"]) for each in sums)
+
+
+def measure_projector(uri: str) -> Iterator[Document]:
+    """Let one projector, on one core, work through a log that was filled beforehand."""
+    with MongoClient[Document](uri) as client:
+        tickets = client[EXTERNAL.database].tickets
+        ids = [ticket["_id"] for ticket in tickets.find({}, ["_id"], limit=LOG)]
+        for number in tqdm(range(1, ROUNDS + 1), desc="Projector", unit=" rounds"):
+            for each in ids:
+                tickets.update_one({"_id": each}, {"$set": {"agent_note": f"Round {number}"}})
+            last = touch(EXTERNAL, client)
+            start = client[EXTERNAL.read_database].dashboard.find_one()
+            assert start
+            with run("step_04_full_cqrs.projector", **environment(EXTERNAL, uri)) as process:
+                psutil.Process(process.pid).cpu_affinity([0])
+                # From the first batch on, so that Python's own start does not count.
+                later = Timestamp(start["at"].time, start["at"].inc + 1)
+                wait_for_position(EXTERNAL, client, later)
+                began = time.monotonic()
+                wait_for_position(EXTERNAL, client, last)
+                seconds = time.monotonic() - began
+            yield {"round": number, "changes": len(ids), "seconds": round(seconds, 3)}

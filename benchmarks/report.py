@@ -37,9 +37,16 @@ def page_of(results: Document) -> str:
         notice=Template(NOTICE).substitute(about) if of_first_edition(results) else "",
         full=f"{about['full']:,}",
         cores=about["machine"]["cores"],
-        growth_picture=picture("growth", "Latency of dashboard and list against number of tickets"),
-        commands_picture=picture("commands", "Commands a second, by step"),
-        lag_picture=picture("lag", "How soon the list shows a command"),
+        growth_pictures=pictures(
+            {
+                "growth-dashboard": "Latency of the dashboard against the number of tickets",
+                "growth-list": "Latency of the list against the number of tickets",
+            }
+        ),
+        commands_pictures=pictures(
+            {f"commands-{what}": f"Commands a second, by step: {what}" for what in COMMANDS}
+        ),
+        lag_picture=pictures({"lag": "How soon the read side shows a command"}),
         targets=aims(results),
         queries=figures(runs, QUERIES),
         time_of_queries=time_spent(runs, QUERIES, STEPS[2:]),
@@ -67,11 +74,15 @@ def aims(results: Document) -> str:
     return "\n".join([table(["target", "bound", "measured", "met"], rows), "", *missed])
 
 
-def picture(name: str, says: str) -> str:
-    return f"""<picture>
+def pictures(panels: dict[str, str]) -> str:
+    """Return the panels in a row. Where there is no room for that, one is below the other."""
+    return "\n".join(
+        f"""<picture>
   <source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">
   <img alt="{says}" src="{name}-light.svg">
 </picture>"""
+        for name, says in panels.items()
+    )
 
 
 def figures(runs: list[Document], whats: list[str]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 import psutil
+from bson import Timestamp
 from pymongo import MongoClient
 
 from workbench.errors import Refusal
@@ -98,16 +99,26 @@ def project(service: Service, client: MongoClient[Document], uri: str) -> Iterat
 def wait_until_projected(service: Service, client: MongoClient[Document]) -> float:
     """Wait until step 4 has projected all changes so far; return the seconds that it took."""
     start = time.monotonic()
+    wait_for_position(service, client, touch(service, client))
+    return round(time.monotonic() - start, 3)
+
+
+def touch(service: Service, client: MongoClient[Document]) -> Timestamp:
+    """Change a ticket, and return the moment. The position moves with changes of tickets only."""
     with client.start_session() as session:
-        # A change of our own comes last. The position moves with changes of tickets only.
         client[service.database].tickets.update_one({}, {"$inc": {"touched": 1}}, session=session)
-        last = session.operation_time
+        assert session.operation_time
+        return session.operation_time
+
+
+def wait_for_position(service: Service, client: MongoClient[Document], moment: Timestamp) -> None:
+    """Wait until the read side has come to a moment in MongoDB's log."""
+    deadline = time.monotonic() + 600
     dashboard = client[service.read_database].dashboard
-    while dashboard.find_one({"at": {"$gte": last}}) is None:
-        if time.monotonic() > start + 600:
+    while dashboard.find_one({"at": {"$gte": moment}}) is None:
+        if time.monotonic() > deadline:
             raise Refusal(f"{service.name} does not get done with its changes")
         time.sleep(0.01)
-    return round(time.monotonic() - start, 3)
 
 
 def rebuild(service: Service, uri: str) -> Document:

@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page
 
-from benchmarks.report import picture
+from benchmarks.report import pictures
 from workbench.site import build_site
 from workbench.site.diff_pages import compare_steps
 from workbench.site.diffs import compare, explain
@@ -173,7 +173,7 @@ def test_every_hunk_between_neighbours_has_a_reason(pair: tuple[int, int]) -> No
 
 
 def test_a_picture_for_light_or_dark_follows_the_switch_of_the_site() -> None:
-    page = for_the_site(picture("lag", "How soon"))
+    page = for_the_site(pictures({"lag": "How soon"}))
     assert page == "![How soon](lag-light.svg#only-light)![How soon](lag-dark.svg#only-dark)"
 
 
