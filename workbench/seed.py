@@ -27,7 +27,8 @@ async def send_tickets(service: str, number: int) -> None:
     """
     async with httpx2.AsyncClient(base_url=service, timeout=30) as http:
         try:
-            (await http.get("/dashboard")).raise_for_status()
+            # Which the command side of step 4 has too, when it is served alone.
+            (await http.get("/openapi.json")).raise_for_status()
         except httpx2.HTTPError as error:
             raise Refusal(f"No step answers at {service}: {error}") from error
         with tqdm(total=number, unit=" tickets") as bar:

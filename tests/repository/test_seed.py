@@ -152,6 +152,12 @@ def test_tickets_are_sent_to_the_step_that_is_running(tickets: Collection[Docume
         assert updated_at(oldest) >= start
 
 
+def test_tickets_are_sent_to_the_command_side_alone(tickets: Collection[Document]) -> None:
+    with serve(f"{STEPS[3]}.command_api:app") as server:
+        asyncio.run(send_tickets(str(server.http.base_url), 2))
+        assert tickets.count_documents({}) == 2
+
+
 @pytest.mark.parametrize("step", [STEPS[0], STEPS[2], STEPS[3]])
 def test_tickets_that_are_stored_are_shown_by_the_next_start_of_a_step(
     step: str, mongod: str, tickets: Collection[Document]
