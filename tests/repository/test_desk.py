@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from ..support.desk import DESK
 from ..support.requests import (
     NEW_TICKET,
     UNKNOWN_ID,
@@ -25,7 +26,6 @@ from ..support.servers import STEPS, Server, serve
 
 pytestmark = pytest.mark.slow
 
-DESK = "workbench.desk:app"
 PAGE_SIZE = 20
 
 # Most tests are about the page alone, which sees no difference between the steps.

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FloatRect, Locator, Page, Response, Route, expect
@@ -17,9 +16,10 @@ from pymongo import MongoClient
 
 from workbench.mongod import free_port, start_mongod
 
+from ..support.desk import DESK, projector_of, state_of
 from ..support.requests import Json, add_note, change_status, create, read_dashboard
 from ..support.servers import STEPS, Server, serve, wait_until
-from .test_desk import DESK, button, fill_in, open_ticket, rows, said, subjects, visit
+from .test_desk import button, fill_in, open_ticket, rows, said, subjects, visit
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def page(browser: Browser, desk: Server) -> Iterator[Page]:
 
 
 def number_of(desk: Server) -> int:
-    return int(desk.http.get("/desk/state").json()["step"])
+    return int(state_of(desk)["step"])
 
 
 def legs(page: Page) -> set[str]:
@@ -367,12 +367,7 @@ def test_every_command_says_whether_to_wait_for_the_projection(page: Page, desk:
 
 @in_step_4
 def test_a_projector_that_dies_is_told_of_and_the_list_follows(page: Page, desk: Server) -> None:
-    [projector] = [
-        child
-        for child in psutil.Process(desk.pid).children(recursive=True)
-        if "workbench.projector" in child.cmdline()
-    ]
-    projector.kill()
+    projector_of(desk).kill()
     ticket = create(desk.http, subject="Meanwhile")
     expect(said(page)).to_contain_text("The projector had ended. It was started again")
     expect(subjects(page).first).to_have_text(ticket["subject"])

@@ -1,18 +1,15 @@
 """What the workbench serves beside a step: for whom, and how it keeps step 4's projector."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import psutil
 import pytest
 
+from ..support.desk import DESK, projector_of, state_of
 from ..support.requests import add_note, create, read_dashboard, read_list
 from ..support.servers import STEPS, Server, lives, serve, wait_until
 
 pytestmark = pytest.mark.slow
-
-DESK = "workbench.desk:app"
-Json = dict[str, Any]
 
 
 @pytest.fixture
@@ -27,20 +24,6 @@ def desk(database: str) -> Iterator[Server]:
     """Step 4, with a projector of its own process."""
     with serve(DESK, STEP=STEPS[3], PROJECTOR="apart") as server:
         yield server
-
-
-def state(desk: Server) -> Json:
-    answer: Json = desk.http.get("/desk/state").raise_for_status().json()
-    return answer
-
-
-def projector_of(desk: Server) -> psutil.Process:
-    [projector] = [
-        child
-        for child in psutil.Process(desk.pid).children()
-        if "workbench.projector" in child.cmdline()
-    ]
-    return projector
 
 
 def test_only_this_machine_by_its_own_name_is_served(in_memory: Server) -> None:
@@ -68,28 +51,28 @@ def test_a_page_elsewhere_cannot_pause_the_projector(desk: Server) -> None:
         "/desk/projector", content='{"paused": true}', headers={"Content-Type": "text/plain"}
     )
     assert answer.status_code == 422
-    assert state(desk)["projector"]["state"] == "running"
+    assert state_of(desk)["projector"]["state"] == "running"
 
 
 def test_while_the_projector_is_paused_commands_answer_and_the_read_side_waits(
     desk: Server,
 ) -> None:
     ticket = create(desk.http)
-    assert state(desk)["behind_milliseconds"] == 0
+    assert state_of(desk)["behind_milliseconds"] == 0
     desk.http.put("/desk/projector", json={"paused": True}).raise_for_status()
-    assert state(desk)["projector"] == {"state": "paused", "starts": 1}
+    assert state_of(desk)["projector"] == {"state": "paused", "starts": 1}
     create(desk.http)
     add_note(desk.http, ticket, "Called back")
     assert [item["has_note"] for item in read_list(desk.http)] == [False]
     assert read_dashboard(desk.http)["open"] == 1
-    behind = state(desk)["behind_milliseconds"]
+    behind = state_of(desk)["behind_milliseconds"]
     assert behind > 1000  # two commands have waited for a second each
     written = desk.http.get("/desk/written", params={"id": ticket["id"]}).json()
     assert written["counts"] == {"open": 2, "triaged": 0, "closed": 0}
     assert written["tickets"][ticket["id"]]["has_note"] is True
 
     desk.http.put("/desk/projector", json={"paused": False}).raise_for_status()
-    wait_until(lambda: state(desk)["behind_milliseconds"] == 0)
+    wait_until(lambda: state_of(desk)["behind_milliseconds"] == 0)
     assert [item["has_note"] for item in read_list(desk.http)] == [True, False]
     assert read_dashboard(desk.http)["open"] == 2
 
@@ -98,7 +81,7 @@ def test_while_the_projector_is_paused_commands_answer_and_the_read_side_waits(
 def test_a_projector_that_dies_is_started_again(desk: Server, paused: bool) -> None:
     desk.http.put("/desk/projector", json={"paused": paused}).raise_for_status()
     projector_of(desk).kill()
-    wait_until(lambda: state(desk)["projector"] == {"state": "running", "starts": 2})
+    wait_until(lambda: state_of(desk)["projector"] == {"state": "running", "starts": 2})
     create(desk.http)
     assert len(read_list(desk.http)) == 1
 
@@ -143,7 +126,7 @@ def test_the_service_opens_when_the_projector_has_caught_up(database: str) -> No
 @pytest.mark.parametrize("step", STEPS)
 def test_without_a_projector_of_its_own_there_is_nothing_to_pause(step: str, database: str) -> None:
     with serve(DESK, STEP=step) as desk:
-        assert state(desk)["projector"] is None
+        assert state_of(desk)["projector"] is None
         assert desk.http.put("/desk/projector", json={"paused": True}).status_code == 404
-        behind = state(desk)["behind_milliseconds"]
+        behind = state_of(desk)["behind_milliseconds"]
         assert behind == (0 if step == STEPS[3] else None)

@@ -12,6 +12,7 @@ from pymongo.database import Database
 from workbench.compare import REQUESTS
 from workbench.xray import HEADER
 
+from ..support.desk import DESK, state_of
 from ..support.recount import tickets_of_step_1
 from ..support.requests import create
 from ..support.servers import STEPS, Server, serve, wait_until
@@ -21,7 +22,6 @@ pytestmark = pytest.mark.slow
 Document = dict[str, Any]
 Figures = tuple[str, str, int, int, int, int]
 
-DESK = "workbench.desk:app"
 STEP_3, STEP_4 = STEPS[2:]
 NAMES = {"insert": "insert", "query": "find", "update": "update", "getmore": "getMore"}
 ASYNC = {"Prefer": "respond-async"}
@@ -134,10 +134,10 @@ def test_a_batch_of_many_changes_is_reported_and_not_explained(
     with serve(DESK, STEP=STEP_4, PROJECTOR="apart") as desk:
         desk.http.put("/desk/projector", json={"paused": True}).raise_for_status()
         tickets.insert_many(tickets_of_step_1(300))
-        wait_until(lambda: state(desk)["behind_milliseconds"] > 0)
+        wait_until(lambda: state_of(desk)["behind_milliseconds"] > 0)
         desk.http.put("/desk/projector", json={"paused": False}).raise_for_status()
-        wait_until(lambda: state(desk)["behind_milliseconds"] == 0)
-        projections = state(desk)["projections"]
+        wait_until(lambda: state_of(desk)["behind_milliseconds"] == 0)
+        projections = state_of(desk)["projections"]
         assert sum(each["commands"][0]["documents_returned"] for each in projections) == 300
         [read, rows, counts] = desk.http.get("/desk/projections/1").json()["commands"]
         assert rows["documents_written"] == read["documents_returned"] > 10
@@ -149,7 +149,7 @@ def test_in_memory_the_xray_says_that_it_needs_a_mongodb(monkeypatch: pytest.Mon
     monkeypatch.delenv("MONGODB_URI", raising=False)
     with serve(DESK, STEP=STEPS[0]) as desk:
         assert HEADER not in desk.http.get("/tickets").headers
-        assert state(desk)["xray"] is False
+        assert state_of(desk)["xray"] is False
         answer = desk.http.get("/desk/requests/1")
         assert (answer.status_code, "needs a MongoDB" in answer.text) == (404, True)
 
@@ -160,8 +160,3 @@ def test_a_request_that_is_forgotten_is_not_found(desk: Server) -> None:
         desk.http.get("/dashboard")
     assert desk.http.get(f"/desk/requests/{first}").status_code == 404
     assert desk.http.get(f"/desk/requests/{int(first) + 1}").is_success
-
-
-def state(desk: Server) -> Document:
-    answer: Document = desk.http.get("/desk/state").raise_for_status().json()
-    return answer

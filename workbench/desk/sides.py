@@ -53,7 +53,8 @@ class Sides:
 
     async def written(self, ids: list[ObjectId]) -> Document:
         """Return what these tickets say, and how many tickets there are of each status."""
-        fields = ["subject", "status", "agent_note", "updated_at"]
+        has_note = {"$gt": ["$agent_note", ""]}  # so that no note, however long, is sent for that
+        fields = {"status": 1, "updated_at": 1, "has_note": has_note}
         tickets = self._write.tickets.find({"_id": {"$in": ids}}, fields)
         groups = await self._write.tickets.aggregate(
             [{"$group": {"_id": "$status", "count": {"$sum": 1}}}]
@@ -62,9 +63,8 @@ class Sides:
         return {
             "tickets": {
                 str(ticket["_id"]): {
-                    "subject": ticket.get("subject"),
                     "status": ticket.get("status"),
-                    "has_note": bool(ticket.get("agent_note")),
+                    "has_note": ticket["has_note"],
                     "updated_at": ticket.get("updated_at"),
                 }
                 async for ticket in tickets
