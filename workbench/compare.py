@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import httpx2
@@ -19,7 +19,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from .errors import Refusal
-from .mongod import free_port
+from .mongod import free_port, start_mongod
 from .processes import running
 from .tickets import draw_tickets
 from .xray import HEADER
@@ -63,33 +63,28 @@ class Row:
     bytes_read: int  # BSON of the documents returned
 
 
-def compare(mongodb_uri: str, steps: dict[int, str], number: int) -> list[Row]:
+def compare(steps: dict[int, str], number: int) -> list[Row]:
     """Send each request once to each step, which begins with so many tickets, and return its rows.
 
-    Each step has databases to itself, which are dropped. Only what repeats exactly is in a row.
-    Raises Refusal where a step does not start.
+    All this is done on a mongod of its own, where each step has databases to itself. Only what
+    repeats exactly is in a row. Raises Refusal where mongod or a step does not start.
     """
     tickets = list(draw_tickets(number, NOW, SEED))
     rows: list[Row] = []
     with (
-        MongoClient[Document](mongodb_uri) as mongo,
+        TemporaryDirectory() as data,
+        start_mongod(Path(data), free_port()) as mongod,
+        MongoClient[Document](mongod.uri) as client,
         tqdm(total=len(steps) * len(REQUESTS), unit=" requests") as bar,
     ):
         for step, folder in steps.items():
             bar.set_description(f"Step {step}")
             database = f"compare_{folder}"
-            databases = database, f"{database}_read"
-            for name in databases:
-                mongo.drop_database(name)
-            try:
-                mongo[database].tickets.insert_many(tickets)
-                with serve(folder, database, mongodb_uri) as http:
-                    for request in REQUESTS:
-                        rows += send(http, request, step)
-                        bar.update()
-            finally:
-                for name in databases:
-                    mongo.drop_database(name)
+            client[database].tickets.insert_many(tickets)
+            with serve(folder, database, mongod.uri) as http:
+                for request in REQUESTS:
+                    rows += send(http, request, step)
+                    bar.update()
     order = list(REQUESTS)
     return sorted(rows, key=lambda row: order.index(row.request))
 
