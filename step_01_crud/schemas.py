@@ -73,5 +73,5 @@ class Dashboard(BaseModel):
 
 def make_preview(message: str) -> str:
     """Return the message in one line of at most 80 characters."""
-    line = " ".join(message.split())
+    line = " ".join(message.split(maxsplit=80))  # no more than 80 words fit
     return line if len(line) <= 80 else line[:79] + "…"

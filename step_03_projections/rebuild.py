@@ -24,7 +24,6 @@ async def build(db: Database, tell: Callable[[int], object] = log_progress) -> N
 
     The error on a ticket that cannot be shown says which ticket it is.
     """
-    await create_indexes(db)
     done = 0
     tell(done)
     tickets = db.tickets.find()
@@ -46,6 +45,7 @@ async def build(db: Database, tell: Callable[[int], object] = log_progress) -> N
                 await project_ticket(db, page[failed["index"]])
         done += len(page)
         tell(done)
+    await create_indexes(db)  # at the end, as each would slow down every write
 
 
 async def main() -> None:
