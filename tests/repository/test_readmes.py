@@ -28,6 +28,8 @@ from ..support.servers import STEPS, wait_until
 from .mutants import MUTANTS
 
 README = REPOSITORY / "README.md"
+REFERENCE = REPOSITORY / "docs/reference.md"
+GLOSSARY = REPOSITORY / "docs/glossary.md"
 CODE = [REPOSITORY / each for each in (*STEPS, "workbench", "tests", "benchmarks")]
 READMES = [README, *(REPOSITORY / step / "README.md" for step in STEPS)]
 PAGES = [*READMES, *sorted(REPOSITORY.glob("docs/*.md"))]
@@ -180,6 +182,9 @@ def without_chance(text: str) -> str:
 def test_the_commands_without_make_are_those_that_make_runs() -> None:
     [block] = [block for section in SECTIONS for block in section.blocks("powershell")]
     commands = re.findall(r"^python -m (?!venv).*$", block, re.MULTILINE)
+    with_uv = "uv run --no-project --with-requirements requirements.txt "
+    code = [each for section in SECTIONS for each in section.in_backticks()]
+    commands += [each.removeprefix(with_uv) for each in code if each.startswith("uv run ")]
     dry_run = ["make", "--dry-run", *make_targets()]
     printed = subprocess.run(dry_run, cwd=REPOSITORY, check=True, capture_output=True, text=True)
     assert commands
@@ -213,9 +218,20 @@ def test_every_make_target_in_backticks_is_there() -> None:
     assert named <= set(make_targets())
 
 
+def test_the_reference_names_every_make_target() -> None:
+    code = "\n".join(each for section in sections(REFERENCE) for each in section.in_backticks())
+    assert set(re.findall(r"^make ([\w-]+)", code, re.MULTILINE)) == set(make_targets())
+
+
+def test_every_term_of_the_glossary_is_linked_to_where_a_reader_meets_it() -> None:
+    _, *terms = map(anchor_of, sections(GLOSSARY))
+    links = {link for section in SECTIONS for link in section.links() if "glossary.md#" in link}
+    assert {link.partition("#")[2] for link in links} == set(terms)
+
+
 def test_every_file_and_name_in_backticks_is_there() -> None:
-    for page in READMES:
-        folders = CODE if page == README else [page.parent]
+    for page in PAGES:
+        folders = [page.parent] if page.parent.name in STEPS else CODE
         files = [file for folder in folders for file in folder.rglob("*.py")]
         words = {word for file in files for word in re.findall(r"\w+", file.read_text())}
         named = [
@@ -235,10 +251,10 @@ def is_there(name: str, folders: list[Path], words: set[str]) -> bool:
     return not NAME.fullmatch(name) or name in words
 
 
-def test_the_readme_names_every_route_and_no_other() -> None:
+def test_the_reference_names_every_route_and_no_other() -> None:
     named = {
         each.partition("?")[0]
-        for section in sections(README)
+        for section in sections(REFERENCE)
         for each in section.in_backticks()
         if re.match("(GET|POST|PATCH) ", each)
     }
