@@ -35,9 +35,10 @@ class Mutant:
 
 PREFACE = """# Mutants
 
-Written by `make mutants`: each way in which the steps were broken, and the first test that noticed.
+`make mutants` writes this page. It breaks a step in one place, and runs the tests that should
+notice. Each line is a break, and the first test that failed.
 
-| step | broken | noticed by |
+| step | the break | the test that failed |
 |---|---|---|"""
 
 CHANGES = "contract/test_changes.py"
