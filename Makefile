@@ -1,4 +1,4 @@
-# What each target needs it sets up itself. On Windows, see the commands in README.md.
+# What each target needs it sets up itself. On Windows, see docs/reference.md.
 STEP ?= 1
 FROM ?= 1
 TO ?= 2
