@@ -172,7 +172,7 @@ def to_table(rows: list[Row]) -> Table:
         box=box.SIMPLE, show_edge=False, padding=(0, 0, 0, 1), caption=NOTE, caption_justify="left"
     )
     table.add_column("request", no_wrap=True)
-    table.add_column("commands", no_wrap=True)
+    table.add_column("calls", no_wrap=True)
     for column in "examined", "written", "KB":
         table.add_column(column, justify="right", no_wrap=True)
     for request, of_request in groupby(rows, key=lambda row: row.request):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 TICKETS = 1000
-FIGURES = ("commands", "examined", "written", "KB read")
+FIGURES = ("calls", "examined", "written", "KB read")
 
 
 @pytest.fixture(scope="module")
