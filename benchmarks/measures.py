@@ -1,5 +1,6 @@
 """What is measured: one function a kind, each of which returns its records."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,7 +10,6 @@ from random import choice
 
 import httpx2
 import psutil
-import uvloop
 from bson import Timestamp
 from pymongo import MongoClient
 from pymongo.collection import Collection
@@ -36,6 +36,9 @@ from .services import (
     wait_for_position,
     wait_until_projected,
 )
+
+if sys.platform != "win32":  # which uvloop does not support: there, tests only read the names below
+    import uvloop
 
 ROUNDS = 3
 ROUNDS_OF_COMMANDS = 5  # as these differ more from round to round

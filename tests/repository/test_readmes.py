@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -179,6 +180,7 @@ def without_chance(text: str) -> str:
     return CHANCE.sub(lambda each: seen.setdefault(each[0], f"<{len(seen)}>"), text.strip())
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="There is no make on this machine")
 def test_the_commands_without_make_are_those_that_make_runs() -> None:
     [block] = [block for section in SECTIONS for block in section.blocks("powershell")]
     commands = re.findall(r"^python -m (?!venv).*$", block, re.MULTILINE)
@@ -233,7 +235,8 @@ def test_every_file_and_name_in_backticks_is_there() -> None:
     for page in PAGES:
         folders = [page.parent] if page.parent.name in STEPS else CODE
         files = [file for folder in folders for file in folder.rglob("*.py")]
-        words = {word for file in files for word in re.findall(r"\w+", file.read_text())}
+        texts = [file.read_text(encoding="utf-8") for file in files]
+        words = {word for text in texts for word in re.findall(r"\w+", text)}
         named = [
             name
             for section in sections(page)

@@ -91,7 +91,8 @@ def test_every_test_that_the_page_of_proofs_names_is_there() -> None:
     page = REPOSITORY.joinpath("docs/what-is-proved.md").read_text()
     files = list(REPOSITORY.glob("tests/**/test_*.py"))
     there = {file.stem for file in files}
-    there |= {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    there |= {name for text in texts for name in re.findall(r"def (test_\w+)", text)}
     named = set(re.findall(r"`(test_\w+)`", page))
     assert named
     assert named <= there
