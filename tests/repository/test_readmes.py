@@ -33,7 +33,7 @@ REFERENCE = REPOSITORY / "docs/reference.md"
 GLOSSARY = REPOSITORY / "docs/glossary.md"
 CODE = [REPOSITORY / each for each in (*STEPS, "workbench", "tests", "benchmarks")]
 READMES = [README, *(REPOSITORY / step / "README.md" for step in STEPS)]
-PAGES = [*READMES, *sorted(REPOSITORY.glob("docs/*.md"))]
+PAGES = [*READMES, REPOSITORY / "CONTRIBUTING.md", *sorted(REPOSITORY.glob("docs/*.md"))]
 MARKDOWN = MarkdownIt().enable("table")
 
 SERVES = re.compile(r"make run|make mongo|uvicorn|projector$", re.MULTILINE)
