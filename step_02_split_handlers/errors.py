@@ -15,7 +15,7 @@ class TicketNotFound(Exception):
 
 
 class ClosedTicketReopened(Exception):
-    """A closed ticket was told to be open or triaged."""
+    """The change would reopen a closed ticket."""
 
 
 class Problem(BaseModel):
@@ -32,7 +32,7 @@ def problem(status: int, detail: str) -> Callable[[Request, Any], Awaitable[Resp
 
 
 async def invalid_request(request: Request, error: RequestValidationError) -> Response:
-    """Answer what is wrong and where. The input stays out: JSON cannot hold all of it, as NaN."""
+    """Answer what is wrong and where. The input stays out: it may hold NaN, which JSON cannot."""
     details = [{key: each[key] for key in ("type", "loc", "msg")} for each in error.errors()]
     return JSONResponse({"detail": details}, 422)
 

@@ -48,7 +48,7 @@ async def connect(uri: str | None, name: str) -> AsyncIterator[Database]:
         serverSelectionTimeoutMS=2000,
         connectTimeoutMS=2000,
         heartbeatFrequencyMS=5000,  # how soon a server that stays silent is noticed
-        # What somebody stored by hand and Python cannot read must not spoil all that is read.
+        # A date or text stored by hand may be unreadable in Python. It must not break every read.
         datetime_conversion="DATETIME_AUTO",
         unicode_decode_error_handler="replace",
     ) as client:

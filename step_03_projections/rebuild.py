@@ -20,7 +20,7 @@ def log_progress(done: int) -> None:
 
 
 async def build(db: Database, tell: Callable[[int], object] = log_progress) -> None:
-    """Put the rows of all tickets in place, and `tell` how many are. Commands may go on meanwhile.
+    """Write the rows of all tickets, and `tell` how many are written. Commands may go on meanwhile.
 
     The error on a ticket that cannot be shown says which ticket it is.
     """

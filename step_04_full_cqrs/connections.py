@@ -1,4 +1,4 @@
-"""The databases of the two sides: of one MongoDB, or of two."""
+"""The databases of the two sides, in one MongoDB or in two."""
 
 import os
 import sys

@@ -1,8 +1,8 @@
 """The projector: follows the change stream of the tickets, and keeps the read side up to it.
 
-Between the two sides lies MongoDB's own log. The dashboard document holds the position, which
-says how far in that log the read side has come. One write moves the counts and the position, so
-each change counts once, whichever projector sees it and wherever one dies. A row may be written
+MongoDB's own log lies between the two sides. The dashboard document holds the position, which
+says how far in that log the read side has come. One write moves the counts and the position. So
+each change counts exactly once, even if several projectors run or one dies. A row may be written
 twice. That does no harm: each row knows its moment in the log, and no earlier one replaces it.
 """
 
@@ -87,7 +87,7 @@ async def follow(write: Database, read: Database, until: Timestamp | None = None
     except OperationFailure as error:
         if error.code not in LOG_LOST:
             raise
-        if await read.dashboard.find_one(position):  # or another projector has moved it on
+        if await read.dashboard.find_one(position):  # else another projector has moved it on
             logger.error("The read side cannot catch up, and is built anew: %s", error)
             await build(write, read, expected=position)
     return False
@@ -121,7 +121,7 @@ async def changes_after(position: Document, write: Database) -> AsyncGenerator[l
 
 
 async def put_rows(read: Database, changes: list[Document]) -> None:
-    """Bring the rows of the changed tickets up to the changes, one after another."""
+    """Write the rows of the changed tickets, in the order of the changes."""
     await read.ticket_reads.bulk_write(
         [
             row_write(each["documentKey"]["_id"], each.get("fullDocument"), each["clusterTime"])

@@ -51,7 +51,7 @@ async def read_your_writes(
 ) -> AsyncIterator[Database]:
     """Give a command its database, and let it answer when its change can be read.
 
-    `Prefer: respond-async` (RFC 7240) waives the wait.
+    `Prefer: respond-async` (RFC 7240) skips the wait.
     """
     write: Database = request.state.write
     if mongodb_uri() is None:
@@ -67,7 +67,7 @@ async def read_your_writes(
 
 
 async def project_in_memory(write: Database, read: Database, since: datetime) -> None:
-    """Project in mongomock, which has no change stream, what has changed since a moment."""
+    """Project what has changed since a moment. mongomock has no change stream to follow."""
     async for ticket in write.tickets.find({"updated_at": {"$gte": since}}):
         await read.ticket_reads.replace_one({"_id": ticket["_id"]}, to_row(ticket), upsert=True)
     count = read.ticket_reads.count_documents

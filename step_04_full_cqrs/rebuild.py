@@ -29,7 +29,7 @@ async def build(
     *,
     expected: Document | None = None,
 ) -> None:
-    """Put the rows of all tickets in place, and `tell` how many are. All else may go on meanwhile.
+    """Write the rows of all tickets, and `tell` how many are written. All else may go on meanwhile.
 
     Counts and position are those of the start, and are stored last. So a build that dies has
     moved neither, and what changed meanwhile is projected after it. If the stored position is
@@ -66,7 +66,7 @@ async def build(
     if len(await read.ticket_reads.index_information()) < 2:
         raise RuntimeError("The rows were dropped while they were built")
     await create_indexes(read)
-    with suppress(DuplicateKeyError):  # which says that the position is not the expected one
+    with suppress(DuplicateKeyError):  # the position is not the expected one
         await read.dashboard.replace_one(
             expected or {"_id": "dashboard"},
             Dashboard(**counts).model_dump() | {"at": start, "resume": resume},
