@@ -18,7 +18,7 @@ from tests.support.requests import create
 
 @pytest.fixture
 def db(mongo: MongoClient[dict[str, Any]], database: str) -> Database[dict[str, Any]]:
-    """A database whose read model is right, of which some tickets were written by step 1."""
+    """A database with a right read model. Step 1 wrote some of its tickets."""
     mongo[database].tickets.insert_many(tickets_of_step_1(30))
     with TestClient(app) as http:
         create(http)

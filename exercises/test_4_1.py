@@ -22,7 +22,7 @@ def query_side(database: str) -> Iterator[TestClient]:
 
 @pytest.fixture
 def command_side(database: str) -> Iterator[TestClient]:
-    """Where tickets are created that nobody projects."""
+    """The command side alone. Nobody projects the tickets that are created here."""
     with TestClient(command_api.app) as http:
         yield http
 
@@ -56,7 +56,7 @@ def test_the_lag_begins_with_the_oldest_change_that_waits(
         wait_until(lambda: read_lag(query_side) == NOTHING)
     oldest = create_in_a_hurry(command_side)
     lag = read_lag(query_side)
-    # MongoDB has a clock of its own, and in some places it counts in seconds.
+    # MongoDB has its own clock, and in some places it counts in seconds.
     gap = datetime.fromisoformat(lag["since"]) - updated_at(oldest)
     assert abs(gap) < timedelta(seconds=2)
     for _ in range(3):

@@ -46,7 +46,7 @@ STEPS = {
     4: "step_04_full_cqrs",
 }
 
-# Ctrl-C, `kill`, and a terminal that is closed, for which Windows has no signal.
+# Ctrl-C, `kill`, and a terminal that is closed. Windows has no signal for the last one.
 ENDINGS = [each for each in signal.Signals if each.name in ("SIGINT", "SIGTERM", "SIGHUP")]
 
 Step = Annotated[int, typer.Argument(min=1, max=4)]
@@ -86,7 +86,7 @@ def mongo() -> None:
     with suppress(KeyboardInterrupt), own_mongod(DATA, MONGOD_PORT) as mongod:
         print(mongod.uri, flush=True)
         while mongod.process.poll() is None:
-            time.sleep(0.1)  # since Popen.wait would not see Ctrl-C on Windows
+            time.sleep(0.1)  # on Windows, Popen.wait would not see Ctrl-C
 
 
 @app.command()
@@ -101,7 +101,7 @@ def seed(tickets: Annotated[int, typer.Option(min=1)] = 1000) -> None:
     if "MONGODB_URI" in os.environ:
         ping("MONGODB_URI")
     else:
-        find_mongod()  # as tickets in memory would be gone with us
+        find_mongod()  # tickets in memory would be gone when we end
     with sole_run(), mongodb() as environment:
         store_tickets((os.environ | environment)["MONGODB_URI"], tickets)
         print("The next start of a step shows them, such as make run STEP=1")
@@ -112,7 +112,7 @@ def diff(old: Step, new: Step) -> None:
     """Show what the code of one step has that another has not, as git shows it."""
     with TemporaryDirectory() as folder:
         for step in STEPS[old], STEPS[new]:
-            # From a copy, as git would also compare what Python compiled.
+            # We compare copies: in the folders, git would also compare what Python has compiled.
             prose = shutil.ignore_patterns("__pycache__", "README.md")
             shutil.copytree(REPOSITORY / step, Path(folder, step), ignore=prose, dirs_exist_ok=True)
         command = ["git", "diff", "--no-index", STEPS[old], STEPS[new]]
@@ -134,7 +134,7 @@ def site() -> None:
 
 @contextmanager
 def sole_run() -> Iterator[Path]:
-    """Be the one command that works on the local tickets. Yield the folder of its processes."""
+    """Let no other command work on the local tickets. Yield the folder of our processes."""
     records = DATA / "workbench" / "run"
     other = Refusal("A step runs from this folder already, or is starting: end it first")
     with sole_user(records, other):
@@ -143,7 +143,7 @@ def sole_run() -> Iterator[Path]:
 
 @contextmanager
 def mongodb() -> Iterator[dict[str, str]]:
-    """Yield the environment in which a step finds a MongoDB, there for as long as the block."""
+    """Yield what a step needs in its environment to find a MongoDB until the block ends."""
     if "MONGODB_URI" in os.environ:
         yield {}
         return
@@ -162,7 +162,7 @@ def service_url() -> str:
 
 
 def ping(variable: str) -> None:
-    """Raise Refusal where no MongoDB answers at the URI in an environment variable."""
+    """Raise Refusal if no MongoDB answers at the URI in an environment variable."""
     uri = os.environ[variable]
     try:
         with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=2000) as client:
@@ -175,20 +175,20 @@ def ping(variable: str) -> None:
 
 def main() -> None:
     for each in ENDINGS:
-        if signal.getsignal(each) is not signal.SIG_IGN:  # nohup, for one, has SIGHUP ignored
+        if signal.getsignal(each) is not signal.SIG_IGN:  # nohup ignores SIGHUP
             signal.signal(each, end_once)
     try:
         app()
     except Refusal as refusal:
         sys.exit(str(refusal))
     finally:
-        # A signal that comes while a process starts keeps us from knowing it.
+        # If a signal comes while a process starts, nobody else ends that process.
         for child in psutil.Process().children():
             end(child)
 
 
 def end_once(*_: object) -> None:
-    """End as on Ctrl-C, and let no second signal keep us from ending what we have started."""
+    """End as on Ctrl-C. Ignore further signals, so that we end all that we have started."""
     for each in ENDINGS:
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt

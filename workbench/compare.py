@@ -64,10 +64,10 @@ class Row:
 
 
 def compare(steps: dict[int, str], number: int) -> list[Row]:
-    """Send each request once to each step, which begins with so many tickets, and return its rows.
+    """Send each request once to each step, and return the rows. Steps begin with `number` tickets.
 
-    All this is done on a mongod of its own, where each step has databases to itself. Only what
-    repeats exactly is in a row. Raises Refusal where mongod or a step does not start.
+    All this runs on a separate mongod, where each step has its own databases. A row only holds
+    what repeats exactly. Raises Refusal if mongod or a step does not start.
     """
     tickets = list(draw_tickets(number, NOW, SEED))
     rows: list[Row] = []
@@ -91,7 +91,7 @@ def compare(steps: dict[int, str], number: int) -> list[Row]:
 
 @contextmanager
 def serve(folder: str, database: str, mongodb_uri: str) -> Iterator[httpx2.Client]:
-    """Serve a step as `run` does, and yield a client of it. Raises Refusal where it does not."""
+    """Serve a step as `run` does, and yield a client of it. Raises Refusal if it does not start."""
     port = free_port()
     environment = os.environ | {
         "STEP": folder,
@@ -123,9 +123,9 @@ def answers(http: httpx2.Client) -> bool:
 
 
 def send(http: httpx2.Client, request: str, step: int) -> Iterator[Row]:
-    """Send a request, and yield its row. A command's row of step 4 has the projector's behind it.
+    """Send a request, and yield its row. For a command of step 4, yield the projector's row too.
 
-    The next request comes once that change is projected.
+    The projector's row comes once the change is projected.
     """
     method, path = request.split()
     if "{id}" in path:

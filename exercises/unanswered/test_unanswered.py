@@ -19,7 +19,7 @@ def read_list(http: TestClient, **query: Any) -> list[Json]:
 
 
 def is_unanswered(http: TestClient, ticket: Json) -> bool:
-    """Return what the list says of the ticket, with which filter and dashboard have to agree."""
+    """Return what the list says of the ticket. The filter and the dashboard must agree with it."""
     [item] = read_list(http)
     assert item["id"] == ticket["id"]
     unanswered: bool = item["unanswered"]

@@ -1,6 +1,6 @@
-"""The step that the environment names in STEP, and beside its routes a page to use it with.
+"""The step that the variable STEP names, and /desk, a page to use it with.
 
-With PROJECTOR=apart, step 4 does not project by itself: its projector is a process of its own.
+With PROJECTOR=apart, step 4 does not project by itself: its projector is a separate process.
 """
 
 import importlib
@@ -24,7 +24,7 @@ from .projector_process import ProjectorProcess
 from .sides import Sides
 
 monitoring.register(Listener(tell_request))  # before the step connects
-# The page asks twice a second how things stand. The log is for what people ask.
+# The page asks for the state twice a second. The log is for what people ask.
 logging.getLogger("uvicorn.access").addFilter(lambda line: "/desk/" not in line.getMessage())
 
 PAGE = Path(__file__).parent / "page"
@@ -100,9 +100,9 @@ async def get_desk() -> FileResponse:
 
 @routes.get("/desk/state")
 async def get_state(request: Request, after: int = 0) -> dict[str, Any]:
-    """Return which step runs and how its read side stands, with the projections `after` one.
+    """Return which step runs, the state of its read side, and the projections `after` a number.
 
-    A number that is yet to come is of a service before this one: then all are returned.
+    If no projection has that number yet, it is from an earlier service. Then all are returned.
     """
     sides: Sides | None = request.state.sides
     projector: ProjectorProcess | None = request.state.projector
@@ -128,7 +128,7 @@ async def get_state(request: Request, after: int = 0) -> dict[str, Any]:
 
 @routes.get("/desk/requests/{number}")
 async def get_request(number: int, sides: Annotated[Sides, Depends(get_sides)]) -> dict[str, Any]:
-    """Return what a request made MongoDB do, one of the last 200."""
+    """Return what one of the last 200 requests made MongoDB do."""
     for trace in traces:
         if trace.number == number:
             return {"number": number, "commands": await sides.explain(trace.commands)}
@@ -141,7 +141,7 @@ async def get_projection(
     projector: Annotated[ProjectorProcess, Depends(get_projector)],
     sides: Annotated[Sides, Depends(get_sides)],
 ) -> dict[str, Any]:
-    """Return what a batch of the projector made MongoDB do, one of the last 50."""
+    """Return what one of the last 50 batches of the projector made MongoDB do."""
     for each in projector.projections:
         if each.number == number:
             return {"number": number, "commands": await sides.explain(each.commands)}
@@ -178,5 +178,5 @@ app.mount("/desk/page", StaticFiles(directory=PAGE))
 app.mount("/site", StaticFiles(directory=SITE, html=True, check_dir=False))
 if in_mongodb():
     app.add_middleware(XRay, own=("/desk", "/site"))
-# There is no authentication. A page elsewhere must not reach us under a name of its own.
+# There is no authentication. A page elsewhere must not reach us by its own host name.
 app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]"])

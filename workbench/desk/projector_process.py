@@ -1,4 +1,4 @@
-"""Step 4's projector as a process of its own, which can be paused."""
+"""Step 4's projector as a separate process, which can be paused."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ class ProjectorProcess:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep a projector running until the block ends, which begins once it has caught up."""
+        """Keep a projector running until the block ends. The block begins once it has caught up."""
         keeping = asyncio.create_task(self._keep_running())
         waiting = asyncio.create_task(self._caught_up.wait())
         try:
@@ -71,7 +71,7 @@ class ProjectorProcess:
             self.state = "running" if self.state == "paused" else self.state
 
     def _of_the_system(self) -> psutil.Process:
-        """Return the process to psutil. Raises NoSuchProcess where it has ended."""
+        """Return the process to psutil. Raises NoSuchProcess if it has ended."""
         if self._process is None or self._process.returncode is not None:
             raise psutil.NoSuchProcess(0)
         return psutil.Process(self._process.pid)
@@ -97,7 +97,7 @@ class ProjectorProcess:
                 self._hear(json_util.loads(line))
         finally:
             self.resume()
-            self._process.stdin.close()  # which tells it to end
+            self._process.stdin.close()  # this tells it to end
             await self._process.wait()
 
     def _hear(self, report: Any) -> None:

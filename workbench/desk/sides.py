@@ -14,7 +14,7 @@ Database = AsyncDatabase[Document]
 
 
 class Sides:
-    """The database of the tickets, and the one of the read side where that is another."""
+    """The database of the tickets, and that of the read side if it is another one."""
 
     def __init__(self, write: Database, read: Database | None) -> None:
         self._write = write
@@ -32,7 +32,8 @@ class Sides:
     async def behind(self) -> float | None:
         """Return the age in milliseconds of the oldest change that the read side does not show.
 
-        It is 0 where there is none, and None where there is no read side apart or nobody can tell.
+        It is 0 if there is no such change. It is None if there is no separate read side, or if
+        nobody can tell.
         """
         if self._read is None:
             return None
@@ -44,7 +45,7 @@ class Sides:
             changes = await self._write.tickets.aggregate(log, batchSize=1, maxAwaitTimeMS=1)
             async with changes:
                 oldest = await changes.try_next()
-        except PyMongoError:  # out of reach, say: the step's own answers tell that
+        except PyMongoError:  # out of reach, for example: the step's own answers say so
             return None
         if oldest is None:
             return 0
@@ -53,7 +54,7 @@ class Sides:
 
     async def written(self, ids: list[ObjectId]) -> Document:
         """Return what these tickets say, and how many tickets there are of each status."""
-        has_note = {"$gt": ["$agent_note", ""]}  # so that no note, however long, is sent for that
+        has_note = {"$gt": ["$agent_note", ""]}  # a note may be long, so MongoDB does not send it
         fields = {"status": 1, "updated_at": 1, "has_note": has_note}
         tickets = self._write.tickets.find({"_id": {"$in": ids}}, fields)
         groups = await self._write.tickets.aggregate(

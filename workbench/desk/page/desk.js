@@ -1,4 +1,4 @@
-// The rules stand in the service: the page sends what is asked of it, and shows what is answered.
+// The rules are in the service. The page only sends what you ask for, and shows the answer.
 import { showAnswer, showPicture, showProjection, showProjector, showRequest } from "./flow.js";
 
 const PAGE_SIZE = 20;
@@ -45,12 +45,12 @@ const drafts = new Map(); // notes that were typed and not saved, by the id of t
 class Problem extends Error {
   constructor(message, { fields = [], unsure = false } = {}) {
     super(message);
-    this.fields = fields; // the names of those that are wrong, and what is
+    this.fields = fields; // pairs: the name of a wrong field, and what is wrong with it
     this.unsure = unsure; // nobody knows whether the request took effect
   }
 }
 
-// Asks the service for what the page needs by itself.
+// Asks the service for what the page itself needs.
 async function ask(path, options) {
   return read(await request(path, options));
 }
@@ -110,7 +110,7 @@ function go(changes, { instead = false } = {}) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
-  if (String(query) === String(address())) return; // there is no way back to where one is
+  if (String(query) === String(address())) return; // else Back would lead to where you are
   const place = query.size ? `?${query}` : location.pathname;
   if (instead) history.replaceState(null, "", place);
   else history.pushState(null, "", place);
@@ -127,9 +127,9 @@ async function showList({ inSight = true, accompanies = false } = {}) {
   const look = ++looks;
   const query = address();
   query.delete("ticket");
-  query.set("limit", PAGE_SIZE + 1); // one more tells of a next page
-  // The dashboard first: the counts of a change come after its row, so that a list that is read
-  // after the counts cannot be older than they are.
+  query.set("limit", PAGE_SIZE + 1); // one more shows whether there is a next page
+  // The dashboard first: the row of a change is written before the change is counted. So a list
+  // that we read after the counts is never older than they are.
   const numbers = await (inSight ? askInSight("/dashboard", { accompanies: true }) : ask("/dashboard"));
   const path = `/tickets?${query}`;
   const items = await (inSight ? askInSight(path, { accompanies }) : ask(path));
@@ -152,7 +152,7 @@ function draw() {
   next.disabled = !shown.more;
   const last = skip + shown.items.length;
   const range = shown.items.length ? `${skip + 1} to ${last}` : "No tickets here";
-  if (position.textContent !== range) position.textContent = range; // else it is read out again
+  if (position.textContent !== range) position.textContent = range; // else screen readers repeat it
   fill(counts, shown.counts);
   staleCounts.textContent = stale.counts;
   missing.textContent = stale.missing;
@@ -288,8 +288,8 @@ function isSame(before, after) {
   return before.status === after.status && (before.agent_note ?? "") === (after.agent_note ?? "");
 }
 
-// Tells whether the list shows a ticket as it is now. The list is not the one on the page, whose
-// filters may hide the ticket.
+// Tells whether the list shows a ticket as it is now. It does not ask for the list on the page:
+// the filters there may hide the ticket.
 async function hasFollowed(ticket) {
   return isIn(await ask("/tickets?limit=100"), ticket);
 }
@@ -357,8 +357,8 @@ function lagInWords(milliseconds) {
   return `${number(Math.round(milliseconds / 1000))} s behind`;
 }
 
-// Compares list and dashboard, as shown, with the tickets. Where they differ, the page may be old,
-// or the read side: so they are read again, and marked where they still differ.
+// Compares the list and the dashboard on the page with the tickets. If they differ, the page may be
+// old, or the read side. So we read them again, and mark what still differs.
 async function compare() {
   const before = await askWritten();
   let marks = differences(before, before);
@@ -379,7 +379,7 @@ async function compare() {
   draw();
 }
 
-// Names the awaited tickets that belong to this page of the list and are not there.
+// Names the awaited tickets that belong on this page of the list and are missing there.
 function missingInWords() {
   const query = address();
   const status = query.get("status");
@@ -402,7 +402,7 @@ async function askWritten() {
   return { ids, ...(await ask(`/desk/written?${query}`)) };
 }
 
-// Returns in words where what is shown differs from tickets that were the same before and after.
+// Returns in words how the page differs from the tickets that are the same before and after.
 function differences(before, after) {
   const marks = { rows: {}, counts: "" };
   for (const item of shown.items) {

@@ -15,8 +15,8 @@ const STATIONS = {
   counts: ["counts", "dashboard"],
 };
 
-// Stations have a place along the way and their lanes across it: a strip has its lanes one below
-// the other, a phone side by side. Legs are from, to, kind, and what they are for.
+// A station has a place along the way, and one or more lanes across it. A strip has its lanes one
+// below the other, a phone has them side by side. A leg has: from, to, kind, what it is for.
 const PICTURES = {
   1: {
     stations: { client: [1, "1 / 3"], main: [2, "1 / 3"], tickets: [3, "1 / 3"] },
@@ -152,7 +152,7 @@ export function showPicture(number) {
   for (const [from, to, kind, purpose] of legs) {
     const line = document.createElementNS(SVG, "path");
     line.setAttribute("class", kind);
-    line.setAttribute("pathLength", 1); // so that it can be drawn bit by bit, whatever its length
+    line.setAttribute("pathLength", 1); // so that any length can be drawn bit by bit
     line.setAttribute("marker-end", "url(#head)");
     drawing.append(line);
     const label = document.createElement("span");
@@ -165,7 +165,7 @@ export function showPicture(number) {
   new ResizeObserver(layOut).observe(picture);
 }
 
-// Draws each leg from the edge of one station to the edge of the other, wherever they stand now.
+// Draws each leg from the edge of one station to the edge of the other, where they are now.
 function layOut() {
   const origin = picture.getBoundingClientRect();
   const box = (name) => picture.querySelector(`[data-station=${name}]`).getBoundingClientRect();
@@ -182,8 +182,8 @@ function layOut() {
   }
 }
 
-// Returns where a leg begins and ends in one dimension: where the two stations face each other if
-// they do, else from edge to edge.
+// Returns where a leg begins and ends in one dimension. If the two stations overlap in it, the leg
+// keeps to one place in the overlap. Else it goes from edge to edge.
 function ends(a1, a2, b1, b2, isRead) {
   const start = Math.max(a1, b1);
   const end = Math.min(a2, b2);
@@ -196,7 +196,7 @@ function ends(a1, a2, b1, b2, isRead) {
   return a2 <= b1 ? [a2, b1] : [a1, b2];
 }
 
-// Tells of a request that is sent now. The picture shows it unless it only `accompanies` another.
+// Shows a request that is sent now. It is in the picture unless it only `accompanies` another.
 export function showRequest(method, path, accompanies) {
   const name = `${method} ${path.split("?")[0].replace(/[0-9a-f]{24}/, "…")}`;
   const isQuery = method === "GET";
@@ -208,7 +208,7 @@ export function showRequest(method, path, accompanies) {
   return request;
 }
 
-// Tells that a request is answered; without a response, that it is not. Asks the X-ray what it did.
+// Shows the answer to a request, or that there is none. Then asks the X-ray what the request did.
 export async function showAnswer(request, response) {
   request.status = response?.status;
   request.took = `${number(Math.round(performance.now() - request.sent))} ms`;
@@ -223,14 +223,14 @@ export async function showAnswer(request, response) {
   write(request);
 }
 
-// Tells what the projector has done. The picture shows it beside a command that has written.
+// Shows what the projector has done. If the picture shows a command that wrote, it shows both.
 export function showProjection({ commands }) {
   const projection = { name: "projector.py", handler: "projector", answer: "", commands };
   remember(projection);
   const [first] = lit;
   if (first?.isQuery !== false || first.status >= 400) return;
   first.projection = projection;
-  first.element.before(projection.element); // which came before the reads that were sent meanwhile
+  first.element.before(projection.element); // the reads above it were sent later
   light([first, projection]);
 }
 
@@ -294,7 +294,7 @@ function tell({ name, isQuery, status }) {
   return STORIES[step].command + waits;
 }
 
-// Returns the legs that a request or a projection has gone, each with what there is to say of it.
+// Returns the legs that a request or a projection has taken, each with its texts.
 function legsOf({ isQuery, handler, status, took, commands }) {
   const legs = new Map();
   if (handler !== "projector") {
@@ -312,7 +312,7 @@ function legsOf({ isQuery, handler, status, took, commands }) {
   return legs;
 }
 
-// Returns what there is to say where there is little room.
+// Returns the figures that have room on a leg.
 function figuresOnALeg(figures, isQuery) {
   const texts = [`${figures.milliseconds.toFixed(1)} ms`];
   const back = isQuery === false ? " back" : ""; // since the arrow points away from the reader
