@@ -31,8 +31,8 @@ NO_MONGOD = "NO MONGOD ON THIS MACHINE: nothing is proved on a real MongoDB in t
 CHROMIUM = shutil.which("chromium")
 NO_CHROMIUM = "NO CHROMIUM ON THIS MACHINE: nothing is proved of /desk or the site's looks"
 
-# pymongo-async-mock wraps a method of mongomock once more with each new collection, until a long
-# test run meets Python's recursion limit. Once is enough.
+# pymongo-async-mock wraps a method of mongomock again for each new collection. A long test run
+# would reach Python's recursion limit. To wrap it once is enough.
 _ = AsyncMongoMockClient()["any"]["any"]
 pymongo_async_mock.patches._patch_bulk_update_sort = lambda collection: collection
 
@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the one mongod of the test run; the workers of pytest-xdist are told of it."""
+    """Start the one mongod of the test run. The workers of pytest-xdist get its URI."""
     if hasattr(config, "workerinput"):
         config.stash[MONGODB_URI] = config.workerinput["mongodb_uri"]
         return
@@ -84,7 +84,7 @@ def is_quick(item: pytest.Item) -> bool:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many tests run at once: one more than there are cores, since many only wait."""
+    """Return how many tests run at once. That is one more than cores: many tests only wait."""
     return (os.cpu_count() or 1) + 1
 
 
@@ -125,7 +125,7 @@ def mongod(pytestconfig: pytest.Config) -> str:
     """The URI of the real mongod."""
     uri = pytestconfig.stash[MONGODB_URI]
     if uri is None:
-        # Only where no mongod can be had, which the summary says in red; in CI the run has ended.
+        # There is no mongod here, and the summary says so in red. In CI, the run has ended by now.
         pytest.skip(NO_MONGOD)
     return uri
 
@@ -134,14 +134,14 @@ def mongod(pytestconfig: pytest.Config) -> str:
 def chromium() -> str:
     """The path of the browser."""
     if CHROMIUM is None:
-        # Only where there is none, which the summary says in red; in CI the run has ended.
+        # There is no browser here, and the summary says so in red. In CI, the run has ended by now.
         pytest.skip(NO_CHROMIUM)
     return CHROMIUM
 
 
-@pytest.fixture(scope="module")  # and no longer, as its event loop is in the way of others
+@pytest.fixture(scope="module")  # not longer: its event loop is in the way of others
 def browser(chromium: str) -> Iterator[Browser]:
-    sandbox = os.geteuid() != 0  # which root cannot have
+    sandbox = os.geteuid() != 0  # root cannot have one
     with (
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=chromium, chromium_sandbox=sandbox) as browser,
@@ -160,7 +160,7 @@ def mongo(mongod: str) -> Iterator[MongoClient[dict[str, Any]]]:
 def database(
     mongod: str, mongo: MongoClient[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """The name of a database of this test's own, which every step it starts will use."""
+    """The name of a database for this test alone. Every step that it starts will use it."""
     name = f"test_{uuid4().hex}"
     monkeypatch.setenv("MONGODB_URI", mongod)
     monkeypatch.setenv("MONGODB_DATABASE", name)
@@ -183,7 +183,7 @@ def read_side(database: str, mongo: MongoClient[dict[str, Any]]) -> Database[dic
 
 @pytest.fixture(params=["mongomock", "mongod"])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each engine in turn, where the steps will find it."""
+    """One engine after the other, where the steps will find it."""
     if request.param == "mongod":
         request.getfixturevalue("database")
     else:
@@ -193,7 +193,7 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 @pytest.fixture(params=STEPS)
 def step(request: pytest.FixtureRequest) -> str:
-    """Each step in turn."""
+    """One step after the other."""
     return str(request.param)
 
 

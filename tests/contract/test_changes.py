@@ -19,7 +19,7 @@ def closed_ticket(http: TestClient) -> Json:
 
 
 def assert_changed(http: TestClient, ticket: Json, answer: Json | None, **changes: str) -> Json:
-    """The ticket, and the answer where there is one, has these changes and no others."""
+    """The ticket has these changes and no others, and so has the answer if there is one."""
     details = read(http, ticket)
     assert details == ticket | changes | {"updated_at": details["updated_at"]}
     assert answer in (details, None)

@@ -1,4 +1,4 @@
-"""The contract: what a request wrote every later request reads, and how not to wait for that."""
+"""The contract: every later request reads what a request wrote, and how not to wait for that."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,7 +45,7 @@ def assert_everything_says(http: TestClient, ticket: Json, status: str, note: st
 
 
 def common_part(response: Response) -> Json:
-    """The body, without what no two tickets have in common."""
+    """The body, without the fields that differ between any two tickets."""
     body: Json = response.json() if response.content else {}
     own = ("id", "created_at", "updated_at")
     return {field: value for field, value in body.items() if field not in own}

@@ -26,7 +26,7 @@ DEEP = 100_000
 
 @pytest.fixture
 def ticket(http: TestClient) -> Iterator[Json]:
-    """A ticket that is there alone, and as it was, after all that the test sends."""
+    """A ticket that must be alone and unchanged after all that the test sends."""
     ticket = create(http)
     before = read_everything(http)
     yield ticket
@@ -45,7 +45,7 @@ def send_raw(
 
 
 def bodies_with(command: Command, value: bytes) -> Iterator[bytes]:
-    """The command's body, with the value in the place of each field's and in one field more."""
+    """The command's body, each time with the value in another field, at last in an extra field."""
     _, _, body = command
     for field in [*body, "another"]:
         yield json.dumps(body | {field: "HERE"}).encode().replace(b'"HERE"', value)

@@ -22,7 +22,7 @@ from ..support.requests import (
     wait_for_the_next_millisecond,
 )
 
-# What Python's str.split takes for white space, in which it goes beyond what is trimmed.
+# What Python's str.split takes for white space. That is more than what is trimmed.
 FOLDED = f"{WHITE_SPACE}\x1c\x1d\x1e\x1f"
 BLANK_NOTES = ["", " ", WHITE_SPACE]
 NOTES = ["x", "\0", "\x1c", "\u200b", f"{WHITE_SPACE}.", "x" * 20_000]

@@ -18,7 +18,7 @@ ANSWERS = {
 
 
 def openapi_of(step: str) -> bytes:
-    # Outside a `with` block no step starts, and none needs MongoDB to say what it offers.
+    # Outside a `with` block the step does not start. It needs no MongoDB to say what it offers.
     return TestClient(importlib.import_module(f"{step}.main").app).get("/openapi.json").content
 
 

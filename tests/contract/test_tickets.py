@@ -36,7 +36,7 @@ TEXTS = [
 
 
 def shown_notes(http: TestClient, ticket: Json, note: str) -> set[str | None]:
-    """What becomes of a note, whichever of the two routes brings it."""
+    """What becomes of a note. It is the same on both routes."""
     add_note(http, ticket, note)
     details = read(http, ticket)
     add_note(http, ticket, "something else")

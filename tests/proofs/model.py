@@ -20,7 +20,7 @@ START = datetime(2026, 12, 31, 23, 59, 59, 990_000, UTC)  # a full second is nea
 
 
 class Model:
-    """The tickets, whose ids are numbers here, and the clock of the service."""
+    """The tickets, with numbers as ids, and the clock of the service."""
 
     def __init__(self) -> None:
         self.tickets: dict[int, dict[str, Json]] = {}
@@ -118,7 +118,7 @@ class Model:
 
 
 def trimmed(value: Json, longest: int) -> str | None:
-    """Return the text without white space around it, or None where it cannot be one."""
+    """Return the text without white space around it, or None if the value is not valid."""
     if not isinstance(value, str) or any("\ud800" <= each <= "\udfff" for each in value):
         return None
     text = value.strip(WHITE_SPACE)

@@ -1,4 +1,4 @@
-"""The four steps and a model in lock-step: no sequence of requests tells one from another."""
+"""The four steps and a model in lock-step: they answer the same to any sequence of requests."""
 
 import importlib
 import json
@@ -34,7 +34,7 @@ from ..support.requests import STATUSES, UNKNOWN_ID, WHITE_SPACE, create, read, 
 from ..support.servers import STEPS
 from .model import INVALID, Answer, Json, Model
 
-pytestmark = pytest.mark.timeout(1800)  # a failure takes minutes to make it short
+pytestmark = pytest.mark.timeout(1800)  # after a failure, hypothesis shortens it for minutes
 
 Target = int | str
 
@@ -53,7 +53,7 @@ statuses = st.sampled_from([*STATUSES * 4, "Open", "", "reopened"])
 def mostly(
     likely: st.SearchStrategy[Json], *others: st.SearchStrategy[Json]
 ) -> st.SearchStrategy[Json]:
-    """The first strategy nine times out of ten, where one_of gives each the same chance."""
+    """The first strategy nine times out of ten. With one_of, each would have the same chance."""
     return st.integers(0, 9).flatmap(lambda digit: st.one_of(*others) if digit == 9 else likely)
 
 
@@ -67,7 +67,7 @@ def texts(longest: int) -> st.SearchStrategy[str]:
 
 
 def bodies(**fields: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
-    """Bodies with these fields: mostly as they should be, some short of one, some with one more."""
+    """Bodies with these fields: most are as they should be, some lack a field or have one more."""
     likely = {name: mostly(field, no_texts) for name, field in fields.items()}
     whole = st.fixed_dictionaries(likely)
     short = st.fixed_dictionaries({}, optional=likely)
@@ -79,9 +79,9 @@ some_ticket = mostly(st.integers(0, 5), st.sampled_from([UNKNOWN_ID, *MALFORMED]
 
 
 class LockStep(RuleBasedStateMachine):
-    """Every step and the model, which has one clock for all and numbers the tickets.
+    """Every step and the model. The model has the clock for all, and gives the tickets numbers.
 
-    Only the ids differ from step to step, so each step has a list of them.
+    Only the ids differ from step to step, so we keep a list of ids for each step.
     """
 
     mongodb_uri: str | None = None
@@ -101,7 +101,7 @@ class LockStep(RuleBasedStateMachine):
         self.running.close()
 
     def ask(self, expected: Answer, method: str, path: str, ticket: Target, **more: Any) -> None:
-        """Send a request to each step, which has an id of its own for the ticket, and compare."""
+        """Send a request to each step, with its own id for the ticket, and compare the answers."""
         name = f"$t{ticket}" if isinstance(ticket, int) else ticket
         request = as_shell_command(method, path.format(id=name), **more)
         made = f"t{len(self.model.tickets) - 1}=$({request} | jq -r .id)"
@@ -129,12 +129,12 @@ class LockStep(RuleBasedStateMachine):
 
     def move_clock(self, milliseconds: int) -> None:
         self.model.move_clock(milliseconds)
-        finer = self.model.now + timedelta(microseconds=654)  # of which no step may show anything
+        finer = self.model.now + timedelta(microseconds=654)  # no step may show the microseconds
         for step in STEPS:
             stop_clock(step, finer, self.clocks)
 
     def command(self, method: str, route: str, ticket: Target, body: Json) -> None:
-        """Send a command on a ticket, which the model knows by the name of its route."""
+        """Send a command on a ticket. The model knows the command by the name of its route."""
         apply = {
             "": self.model.update,
             "/status": self.model.change_status,
@@ -146,7 +146,7 @@ class LockStep(RuleBasedStateMachine):
         self.ask(expected, method, f"/tickets/{{id}}{route}", known, **as_json(body))
 
     def known(self, ticket: Target) -> Target:
-        """Return a number that has a ticket, or what is no number as it is."""
+        """Return the number of a ticket that is there. Return other targets unchanged."""
         if isinstance(ticket, str):
             return ticket
         return ticket % len(self.model.tickets)
@@ -226,13 +226,13 @@ def number_of(known: Target) -> int | None:
 
 
 def as_json(body: Json) -> dict[str, Any]:
-    """Return what sends the body, with NaN and lone surrogates that other encoders refuse."""
+    """Return what sends the body, also with NaN or lone surrogates, which other encoders refuse."""
     return {"content": json.dumps(body).encode(), "headers": {"Content-Type": "application/json"}}
 
 
 @contextmanager
 def running(step: str, mongodb_uri: str | None) -> Iterator[TestClient]:
-    """Run a step on an empty database, in memory where there is no URI."""
+    """Run a step on an empty database, in memory if there is no URI."""
     database = f"test_{uuid4().hex}"
     with MonkeyPatch.context() as environment:
         environment.setenv("MONGODB_DATABASE", database)
@@ -272,7 +272,7 @@ def lock_step(runs: int, rules: int) -> settings:
 def test_the_steps_and_the_model_answer_alike_on_mongomock(
     lane: Lane, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Each start in memory logs a warning. A failure is to show the requests and little else.
+    # Each start in memory logs a warning. A failure should show little else than the requests.
     caplog.set_level(logging.ERROR, "uvicorn.error")
     run_state_machine_as_test(LockStep, settings=lock_step(lane.runs, lane.rules))
 
@@ -316,6 +316,6 @@ def all_succeed(http: TestClient, ticket_id: str, body: dict[str, str]) -> bool:
 
 
 def shown(http: TestClient, ticket: Json) -> Json:
-    """Return what is seen of a ticket, but for its id and the times."""
+    """Return what is seen of a ticket, without its id and the times."""
     everything = read_list_item(http, ticket) | read(http, ticket)
     return {name: everything[name] for name in everything if name not in PASSING}

@@ -27,7 +27,7 @@ _, _, STEP_3, STEP_4 = STEPS
 
 
 class ReplicaSet:
-    """Three mongods, of which the primary can be lost."""
+    """Three mongods. You can lose the primary."""
 
     def __init__(self, folder: Path, running: ExitStack) -> None:
         self._folder = folder
@@ -46,19 +46,19 @@ class ReplicaSet:
         self.client.admin.command("ping")  # waits for a primary
 
     def _start(self, port: int) -> subprocess.Popen[bytes]:
-        # Otherwise the primary goes on sending to members that are paused, and the kernel keeps
-        # it for them.
+        # Otherwise the primary goes on sending to members that are paused. The kernel would keep
+        # the data for them.
         fetch = ("--setParameter", "oplogFetcherUsesExhaust=false")
         return self._running.enter_context(run_mongod(self._folder / str(port), port, *fetch))
 
     @contextmanager
     def primary_alone(self) -> Iterator[int]:
-        """Keep the others from following the primary, and tell its port."""
+        """Keep the others from following the primary. Yield its port."""
         self.client.admin.command("ping")
         assert self.client.primary
         _, port = self.client.primary
         with paused(*(self._processes[each] for each in self._processes if each != port)):
-            time.sleep(0.5)  # in which it gets ahead of them
+            time.sleep(0.5)  # the primary gets ahead of them
             yield port
 
     def kill(self, port: int) -> None:
@@ -70,7 +70,7 @@ class ReplicaSet:
         wait_until(lambda: is_up(port))
 
     def end(self) -> None:
-        """Kill all, as mongods that are asked to end take leave of one another for a minute."""
+        """Kill all. If we asked them to end, they would wait for one another for a minute."""
         self.client.close()
         for process in self._processes.values():
             process.kill()
@@ -86,7 +86,7 @@ def is_up(port: int) -> bool:
 
 @dataclass
 class Service:
-    """A step, and what a client was told that created tickets and closed them."""
+    """A step, and the answers that a client got when it created tickets and closed them."""
 
     step: str
     environment: dict[str, str]
@@ -124,7 +124,7 @@ def replica_set(tmp_path: Path) -> Iterator[ReplicaSet]:
 def services(
     replica_set: ReplicaSet, mongod: str, mongo: MongoClient[Document]
 ) -> Iterator[list[Service]]:
-    """Each step on the replica set, and two of step 4 of which it has one side only."""
+    """Each step on the replica set, and step 4 twice more, with only one side on it."""
     environments = [
         *({"MONGODB_URI": replica_set.uri, "MONGODB_DATABASE": step} for step in STEPS),
         {"MONGODB_URI": replica_set.uri, "READ_MONGODB_URI": mongod},
@@ -186,7 +186,7 @@ def assert_nothing_is_lost(services: list[Service]) -> None:
         if service.step != STEP_3:
             assert_exact(service)
             continue
-        # Its rows may be behind where a command was answered 503, and only there.
+        # A row may be behind only if its command was answered 503.
         rows = {f"/tickets/{row['id']}": row for row in read_list(service.http, {})}
         for path, what in service.acknowledged.items():
             assert what == NEW_TICKET or rows[path]["status"] == "closed"
@@ -200,7 +200,7 @@ def assert_exact(service: Service) -> None:
 
 @contextmanager
 def rebuilding(services: list[Service]) -> Iterator[None]:
-    """Start to rebuild the read sides of step 4; each rebuild ends well, or does when repeated."""
+    """Rebuild the read sides of step 4 during the block. One that fails works when repeated."""
 
     def rebuild(service: Service) -> int:
         return run_to_end(f"{STEP_4}.rebuild", **service.environment).returncode
@@ -227,7 +227,7 @@ def test_a_failover_shows_as_503_at_most_and_loses_nothing_that_was_acknowledged
 def lose_the_primary(replica_set: ReplicaSet, services: list[Service]) -> None:
     with rebuilding(services):
         with replica_set.primary_alone() as lost:
-            time.sleep(1)  # in which the rebuilds begin
+            time.sleep(1)  # the rebuilds begin
             replica_set.kill(lost)
         all_go_on(services)
     replica_set.bring_back(lost)
@@ -235,7 +235,7 @@ def lose_the_primary(replica_set: ReplicaSet, services: list[Service]) -> None:
 
 
 def let_the_primary_step_down(replica_set: ReplicaSet, services: list[Service]) -> None:
-    """Interrupt writes that wait for the other members, and let no new primary answer at once."""
+    """Interrupt writes that wait for the other members. No new primary answers at once."""
     with replica_set.primary_alone() as primary, connect(primary) as member:
         member.admin.command("replSetStepDown", 5, force=True)
         time.sleep(2.5)  # PyMongo waits for 2 seconds

@@ -36,7 +36,7 @@ _, _, STEP_3, STEP_4 = STEPS
 
 
 class Fallible:
-    """A mongod that can be lost and started again, and that fails where it is told to."""
+    """A mongod that can be lost and started again, and that fails when a test wants it."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -67,7 +67,7 @@ class Fallible:
 
     @contextmanager
     def failing(self, failure: Document) -> Iterator[None]:
-        """Answer like this to whatever a route asks for."""
+        """Let every command that a route sends fail like this."""
         asked = {"failCommands": ["insert", "findAndModify", "find", "aggregate"]}
         fail = {"configureFailPoint": "failCommand"}
         with MongoClient[Any](self.uri) as client:
@@ -91,7 +91,7 @@ class Scene:
     """Everything that runs while MongoDB fails."""
 
     write: Fallible
-    read: Fallible  # of `apart` alone
+    read: Fallible  # only of `apart`
     services: list[Service]  # each step
     apart: Service  # step 4 with a read side in another MongoDB
     projector: subprocess.Popen[bytes]
@@ -126,7 +126,7 @@ def ask(services: list[Service], routes: list[Route]) -> Answers:
     def send(request: tuple[Service, Route]) -> tuple[str, httpx2.Response]:
         service, (method, path, body) = request
         url = path.format(id=service.ticket_id)
-        # Not on a connection that uvicorn closes after a 500.
+        # uvicorn closes a connection after a 500, so we use each connection once.
         alone = {"Connection": "close"}
         answer = service.http.request(method, url, json=body, headers=alone)
         return f"{service.name}: {method} {path}", answer
@@ -170,7 +170,7 @@ def test_a_lost_mongodb_is_503_within_3_seconds_until_it_is_back(scene: Scene) -
     wait_until_projected(scene, 1)
     before = [failures_in(log) for log in logs]
     scene.write.lose()
-    for _ in range(2):  # for the second time, nothing is connected
+    for _ in range(2):  # the second time, nothing is connected
         assert_out_of_reach(ask([*scene.services, scene.apart], ON_TICKETS), within=3)
         assert_out_of_reach(ask(scene.services, ON_THE_READ_MODEL), within=3)
     # The read side of step 4 answers as long as its own MongoDB does.
@@ -179,12 +179,12 @@ def test_a_lost_mongodb_is_503_within_3_seconds_until_it_is_back(scene: Scene) -
     assert_everything_works(scene)
     assert scene.projector.poll() is None
     wait_until_projected(scene, 2)
-    # An outage is logged once, however often projecting was tried.
+    # An outage is logged once, even if projecting was tried many times.
     assert [failures_in(log) for log in logs] == [number + 1 for number in before]
 
 
 def wait_until_projected(scene: Scene, number: int) -> None:
-    """Store a ticket where nothing but the projector runs, and wait for the row of it."""
+    """Store a ticket where only the projector runs, and wait for its row."""
     with MongoClient[Document](scene.write.uri) as mongo:
         mongo.projected.tickets.insert_many(tickets_of_step_1(1))
         wait_until(lambda: mongo.projected_read.ticket_reads.count_documents({}) == number)

@@ -1,4 +1,4 @@
-"""Readers hop between the steps on the same tickets: whichever starts answers for all of them."""
+"""Readers hop between the steps on the same tickets: each step that starts shows all of them."""
 
 import importlib
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def test_each_step_opens_what_the_first_edition_left(
 
 
 def hop(walk: tuple[int, ...], db: Database[Document]) -> None:
-    """Work in one step after the other, and as steps on machines with other clocks would."""
+    """Work in one step after the other, also as steps on machines with other clocks would."""
     acknowledged = {str(each["_id"]): to_details(each) for each in db.tickets.find()}
     for number in walk:
         with client_of(STEPS[number - 1]) as http:
@@ -69,7 +69,7 @@ def longest_open(tickets: Collection[Document], number: int) -> list[Document]:
 
 
 def work_on(http: TestClient, tickets: Collection[Document]) -> list[Document]:
-    """Create a ticket, and change three in every way there is; return all four."""
+    """Create a ticket, and change three others, each in a different way. Return all four."""
     new = create(http)
     first, second, third = [{"id": str(each["_id"])} for each in longest_open(tickets, 3)]
     change_status(http, first, "closed")
@@ -81,7 +81,7 @@ def work_on(http: TestClient, tickets: Collection[Document]) -> list[Document]:
 def written_by_another_clock(
     tickets: Collection[Document], clock: timedelta
 ) -> dict[str, Document]:
-    """Create, triage and note as step 1 would on another machine; return what it would answer."""
+    """Create, triage and note as step 1 would on another machine. Return what it would answer."""
     moment = datetime.now(UTC) + clock
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     first, second = longest_open(tickets, 2)
@@ -106,7 +106,7 @@ def to_details(ticket: Document) -> Document:
 
 
 def leave_first_edition(db: Database[Document], read_db: Database[Document]) -> None:
-    """Store what the first edition did: its steps 1, 3 and 4 worked on these tickets, in turn."""
+    """Store what the first edition left: its steps 1, 3 and 4 worked on these tickets."""
     tickets = tickets_of_step_1(30)
     for number, ticket in enumerate(tickets):
         ticket["_id"] = ObjectId()
@@ -114,7 +114,7 @@ def leave_first_edition(db: Database[Document], read_db: Database[Document]) -> 
             ticket |= {"version": 3}
         if number % 4 == 2:  # changed in step 4, and projected
             ticket |= {"version": 2, "message": "  A line,\r\nand another \n", "agent_note": " \n"}
-        if number % 4 == 3:  # in step 4 as it was killed
+        if number % 4 == 3:  # step 4 was killed while it changed them
             ticket |= {"version": 7, "unprojected": True}
         if number % 16 == 3:  # unreadable for a while, and repaired by hand
             ticket |= {"parked": "KeyError('message')"}
@@ -125,7 +125,7 @@ def leave_first_edition(db: Database[Document], read_db: Database[Document]) -> 
     db.tickets.create_index([("status", 1), *newest_first])
     db.tickets.create_index("unprojected", partialFilterExpression=unprojected)
 
-    # Its rows tell of tickets as they were before, and its counts of still others.
+    # Its rows and counts do not fit these tickets: they are from earlier.
     rows = [first_edition_row(ticket) for ticket in tickets[:20]]
     for each in (db, read_db):
         each.ticket_list.create_index(newest_first)

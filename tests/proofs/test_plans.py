@@ -1,4 +1,4 @@
-"""No list sorts, and a read model reads no more than it shows, as MongoDB's own profiler saw it."""
+"""MongoDB's own profiler sees that no list sorts, and that read models read only what they show."""
 
 import importlib
 
@@ -55,7 +55,7 @@ def test_a_list_of_tickets_is_read_in_the_order_of_an_index(
 ) -> None:
     *lists, _ = queries(step, database, mongo)
     assert [query for query in lists if not is_sorted_by_index(query)] == []
-    # Which tickets have a note is in no index.
+    # No index tells which tickets have a note.
     simple = [query for query in lists if "agent_note" not in query["command"]["filter"]]
     assert simple
     assert [query for query in simple if not reads_what_it_shows(query)] == []

@@ -1,4 +1,4 @@
-"""The OpenAPI document of each step, taken at its word: schemathesis sends all that it allows."""
+"""Schemathesis sends each step what its OpenAPI document allows, and checks the answers."""
 
 import subprocess
 import sys
@@ -9,19 +9,19 @@ import pytest
 from ..support.lanes import Lane
 from ..support.servers import serve
 
-# All checks are on, but for what a right answer cannot pass.
+# All checks are on, except those that a right answer cannot pass.
 CONFIGURATION = """
 [checks]
 # Two routes share a path, and Starlette names the methods of one of them.
 allow_header_conformance.enabled = false
 
 [[operations]]
-# No schema of Pydantic's says that white space is no text, or that one of two fields is needed.
+# Pydantic's schema cannot say that white space is no text, or that one of two fields is needed.
 include-name = ["POST /tickets", "PATCH /tickets/{ticket_id}"]
 checks.positive_data_acceptance.enabled = false
 
 [[operations]]
-# Nor does one say that a text is measured after it is trimmed.
+# It cannot say either that a text is measured after it is trimmed.
 include-name = [
     "POST /tickets", "PATCH /tickets/{ticket_id}", "POST /tickets/{ticket_id}/agent-note",
 ]
@@ -40,7 +40,7 @@ def test_whatever_is_sent_the_answer_is_one_that_the_document_declares(
         command += ["run", f"{server.http.base_url}/openapi.json"]
         run = subprocess.run(
             [sys.executable, *command, "--max-examples", str(lane.cases)],
-            cwd=tmp_path,  # where it keeps what failed
+            cwd=tmp_path,  # it keeps here what failed
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,4 +1,4 @@
-"""Requests that meet on the same ticket, in two workers: the rule holds, and nothing is lost."""
+"""Requests change the same ticket at once, in two workers. The rule holds, and nothing is lost."""
 
 import time
 from collections.abc import Callable
@@ -33,7 +33,7 @@ PATCH_STATUS = Request("PATCH", "", {"status": "triaged"}, {200})
 PATCH_NOTE = Request("PATCH", "", {"agent_note": "Sent again"}, {200})
 
 RACES: list[tuple[tuple[Request, Request], Document]] = [
-    # Between whom, and what comes of it whoever wins.
+    # The two requests, and the result, which does not depend on who wins.
     ((CLOSE, TRIAGE), {"status": "closed", "agent_note": None}),
     ((CLOSE, NOTE), {"status": "closed", "agent_note": "Sent again"}),
     ((PATCH_STATUS, PATCH_NOTE), {"status": "triaged", "agent_note": "Sent again"}),
@@ -87,7 +87,7 @@ class Seen:
         self._lock = Lock()
 
     def show(self, moment: datetime, before: datetime) -> None:
-        """Take in what a request shows, that was sent when `before` had been seen."""
+        """Note what a request shows. The client had seen `before` when it sent the request."""
         assert moment >= before
         with self._lock:
             self.latest = max(self.latest, moment)
@@ -96,7 +96,7 @@ class Seen:
 def test_updated_at_never_goes_back_while_two_workers_write(step: str, database: str) -> None:
     with serve(f"{step}.main:app", "--workers", "2") as server:
         ticket = create(server.http)
-        # Apart, as the list may show a change later than the details until its request is answered.
+        # Two of them: until a request is answered, the list may be behind the details.
         in_details, in_list = Seen(), Seen()
         done = Event()
 

@@ -1,4 +1,4 @@
-"""How every step is started and stopped, and what it says where it cannot start."""
+"""How every step is started and stopped, and what it says if it cannot start."""
 
 import importlib
 import logging
@@ -52,7 +52,7 @@ def client_of(app: str) -> TestClient:
 
 @pytest.fixture(scope="module")
 def own_mongod(mongod: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
-    """A mongod whose database `support` is ours alone, and which can be told to be slow."""
+    """A mongod with a database `support` for us alone. A test can make it slow."""
     arguments = ("--setParameter", "enableTestCommands=1")
     with start_mongod(tmp_path_factory.mktemp("own"), free_port(), *arguments) as own:
         yield own
@@ -142,11 +142,11 @@ def test_a_ticket_is_stored_with_an_object_id_dates_and_its_json_names(
         assert tickets.find_one(changes | {"created_at": moment, "updated_at": updated_at})
 
 
-# Where it is not
+# Without a MongoDB
 
 
 def failed_start(*command: str, **environment: str) -> str:
-    """Start what cannot start; return what it printed."""
+    """Start what cannot start. Return what it printed."""
     with subprocess.Popen(
         [sys.executable, "-m", *command],
         env=os.environ | environment,
@@ -156,7 +156,7 @@ def failed_start(*command: str, **environment: str) -> str:
     ) as process:
         at_last = Timer(30, process.kill)
         at_last.start()
-        # How long Python itself takes to start says nothing, and uvicorn tells when it is done.
+        # The time that Python needs to start does not count. uvicorn says when that is over.
         limit, began, printed = 10, time.monotonic(), ""
         for line in cast(IO[str], process.stdout):
             if "Waiting for application startup" in line:
@@ -169,7 +169,7 @@ def failed_start(*command: str, **environment: str) -> str:
 
 
 def failed_starts(*starts: tuple[str, dict[str, str]]) -> list[str]:
-    """Start several at once, apps and modules."""
+    """Start several at once. Each is an app or a module."""
 
     def start(what: tuple[str, dict[str, str]]) -> str:
         name, environment = what
@@ -200,7 +200,7 @@ def test_a_start_with_what_is_no_uri_fails_with_the_reason_of_pymongo(
 ) -> None:
     monkeypatch.setenv("MONGODB_URI", uri)
     began = time.monotonic()
-    # By database.py, which is the same file in each step.
+    # One step is enough: database.py is the same file in all of them.
     with pytest.raises((PyMongoError, ValueError), match=NO_MONGODB[uri]), client_of(MAIN[0]):
         pass
     assert time.monotonic() - began < 5
@@ -217,7 +217,7 @@ def test_what_works_beside_a_service_insists_on_a_mongodb_uri(
 
 
 def assert_last_line_says(what: str, printed: str) -> None:
-    """Check the last line, which uvicorn follows up with an empty one and a word of its own."""
+    """Check the last line of the step. uvicorn prints an empty line and its own line after it."""
     printed = printed.removesuffix("ERROR:    Application startup failed. Exiting.\n")
     assert what in printed.rstrip().splitlines()[-1], printed
 
@@ -305,12 +305,12 @@ def test_the_read_side_of_step_4_may_be_a_standalone_server(
         assert served(http) == recount(mongo[database].tickets)
 
 
-# Starts that take long, or meet
+# Starts that take long, or happen at the same time
 
 
 @contextmanager
 def slow(mongod: Mongod, command: str, times: int) -> Iterator[None]:
-    """Let MongoDB take longer for a command, some times, than a start may take that fails."""
+    """Let MongoDB take longer for a command, `times` times, than a failing start may take."""
     with MongoClient[Json](mongod.uri) as mongo:
         slowness = {"failCommands": [command], "blockConnection": True, "blockTimeMS": 5500}
         fail = {"configureFailPoint": "failCommand"}

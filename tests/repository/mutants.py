@@ -1,6 +1,6 @@
 """The suite can fail: break a step in a copy of the repository, and see which test notices.
 
-python -m tests.repository.mutants writes docs/mutants.md, and fails where a break goes unnoticed.
+python -m tests.repository.mutants writes docs/mutants.md, and fails if no test notices a break.
 It takes half an hour, because it runs the tests that should notice.
 """
 
@@ -20,14 +20,14 @@ from ..support.servers import STEPS
 
 @dataclass(frozen=True)
 class Mutant:
-    """A break: `old`, which stands once in the file, becomes `new`."""
+    """A break: `old` becomes `new`. It stands in the file once."""
 
     name: str
     step: int
     file: str
     old: str
     new: str
-    tests: str  # where it should be noticed, so that not all have to run
+    tests: str  # those that should notice, so that not all have to run
 
     def path_in(self, folder: Path) -> Path:
         return folder / STEPS[self.step - 1] / self.file
@@ -423,7 +423,7 @@ def bred(mutant: Mutant) -> Iterator[Path]:
 
 
 def caught_by(mutant: Mutant) -> str | None:
-    """Return the first test that fails on a mutant, if one does."""
+    """Return the first test that fails on a mutant, or None."""
     with bred(mutant) as copy:
         command = [sys.executable, "-m", "pytest", "-x", "--tb=no", f"tests/{mutant.tests}"]
         run = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)

@@ -24,14 +24,14 @@ STEP_4 = STEPS[3]
 
 @pytest.fixture(scope="module")
 def changed() -> Iterator[Path]:
-    """A copy of the repository in which each step fulfils the request, and the tests know of it."""
+    """A copy of the repository where each step fulfils the request, and the tests expect that."""
     with copied(*UNANSWERED.glob("*.patch")) as copy:
         yield copy
 
 
 @pytest.fixture(scope="module")
 def new(changed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with the changed steps, from where one imports them as `new_step_...`."""
+    """A folder with the changed steps. You import them from it as `new_step_...`."""
     folder = tmp_path_factory.mktemp("new")
     for step in STEPS:
         shutil.copytree(changed / step, folder / f"new_{step}")
@@ -47,7 +47,7 @@ def app_of(module: str) -> Any:
 def test_the_request_is_fulfilled_the_contract_kept_and_each_query_still_one_indexed_read(
     changed: Path, mongod: str
 ) -> None:
-    # The contract in memory only, as it takes long on mongod.
+    # The contract only in memory: it takes long on mongod.
     these = "test_unanswered or mongomock or identical or one_indexed_read"
     suites = ["exercises/unanswered", *contract_suite(changed), "tests/proofs/test_plans.py"]
     run = run_tests(changed, mongod, "-k", these, *suites)
@@ -56,7 +56,7 @@ def test_the_request_is_fulfilled_the_contract_kept_and_each_query_still_one_ind
 
 @pytest.fixture
 def unanswered(database: str, mongo: MongoClient[Json]) -> list[str]:
-    """The ids, newest first, of those tickets of yesterday that nobody has answered."""
+    """The ids of the tickets of yesterday that nobody has answered, newest first."""
     tickets = tickets_of_step_1(9)
     mongo[database].tickets.insert_many(tickets)
     return [str(tickets[number]["_id"]) for number in (6, 3)]
@@ -66,7 +66,7 @@ def unanswered(database: str, mongo: MongoClient[Json]) -> list[str]:
 def new_shape(
     database: str, mongo: MongoClient[Json], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[], None]]:
-    """Let steps that start from now on keep their rows in another read database."""
+    """Return what makes steps that start later keep their rows in another read database."""
     name = f"{database}_read_unanswered"
     yield lambda: monkeypatch.setenv("READ_MONGODB_DATABASE", name)
     mongo.drop_database(name)

@@ -18,7 +18,7 @@ FIGURES = ("calls", "examined", "written", "KB read")
 
 
 @pytest.fixture(scope="module")
-def rows(mongod: str) -> list[Row]:  # which says that there is a mongod on this machine
+def rows(mongod: str) -> list[Row]:  # `mongod` skips if this machine has none
     return compare(STEPS, TICKETS)
 
 
@@ -96,4 +96,4 @@ def test_the_table_goes_to_standard_output_and_the_progress_to_standard_error() 
         assert f" {request} " in ended.stdout
     assert "requests/s" in ended.stderr
     assert "requests/s" not in ended.stdout
-    assert "…" not in ended.stdout  # nothing is cut off on 80 columns
+    assert "…" not in ended.stdout  # nothing is cut off at 80 columns

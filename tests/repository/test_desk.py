@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 PAGE_SIZE = 20
 
-# Most tests are about the page alone, which sees no difference between the steps.
+# Most tests are about the page alone. It sees no difference between the steps.
 beside_each_step = pytest.mark.parametrize("desk", STEPS, indirect=True)
 
 expect.set_options(timeout=30_000)
@@ -36,7 +36,7 @@ expect.set_options(timeout=30_000)
 
 @pytest.fixture(scope="module", params=STEPS[:1])
 def desk(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A step with the page beside its routes, and what the tests before this one left."""
+    """A step with the page, and the tickets that earlier tests have left."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MONGODB_URI", raising=False)
         with serve(DESK, STEP=request.param) as server:
@@ -45,7 +45,7 @@ def desk(request: pytest.FixtureRequest) -> Iterator[Server]:
 
 @contextmanager
 def visit(browser: Browser, desk: Server) -> Iterator[Page]:
-    """Open the page, and see to it that it has no error and asks nobody but the step."""
+    """Open the page. Check that it has no error, and asks nobody except the step."""
     service = str(desk.http.base_url)
     asked: list[str] = []
     errors: list[object] = []

@@ -24,7 +24,7 @@ from .test_desk import button, fill_in, open_ticket, rows, said, subjects, visit
 pytestmark = pytest.mark.slow
 
 STORES = {"tickets": "tickets", "ticket_reads": "rows", "dashboard": "counts"}
-# The legs that each request goes, in each step.
+# The legs of each request, in each step.
 COMMAND = {
     1: {"client-main", "main-tickets"},
     2: {"client-commands", "commands-tickets"},
@@ -126,7 +126,7 @@ def sums(commands: list[Json]) -> dict[str, tuple[float, float]]:
 
 
 def wait_for_the_figures_of(page: Page, desk: Server, answers: list[Response]) -> None:
-    """Wait until the lit legs show what the X-ray says of one of these requests.
+    """Wait until the lit legs show the X-ray of one of these requests.
 
     The page may have sent another one of the kind at the same time.
     """
@@ -182,7 +182,7 @@ def test_each_request_lights_its_way_with_the_figures_of_the_xray(page: Page, de
             wait_for_figures(page, leg, shown[store])
     recent(page, "GET /tickets").click()
     expect_legs(page, LIST[step])
-    recent(page, "POST /tickets/…/status").click()  # and its projection with it
+    recent(page, "POST /tickets/…/status").click()  # its projection is shown too
     expect_legs(page, COMMAND[step] | (PROJECTION if step == 4 else set()))
     wait_for_the_figures_of(page, desk, answers_to("/status$"))
 
@@ -257,7 +257,7 @@ def test_a_paused_projector_leaves_the_list_stale_until_it_is_resumed(
     button(page, "Pause the projector").click()
     expect(behind).to_contain_text("The projector is paused.")
     button(page, "Close").click()
-    # A command waits a second for the projection, and no longer.
+    # A command waits for the projection, but not longer than a second.
     expect(said(page)).to_have_text(
         re.compile(r"^Closed in 1,\d\d\d ms, without the projection: .* The list has not followed")
     )

@@ -1,4 +1,4 @@
-"""What the workbench serves beside a step: for whom, and how it keeps step 4's projector."""
+"""What the workbench serves beside a step, for whom, and how it keeps step 4's projector."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def desk(database: str) -> Iterator[Server]:
-    """Step 4, with a projector of its own process."""
+    """Step 4, with its projector in a separate process."""
     with serve(DESK, STEP=STEPS[3], PROJECTOR="apart") as server:
         yield server
 
@@ -46,7 +46,7 @@ def test_the_log_has_what_people_ask_and_not_what_the_page_asks(in_memory: Serve
 
 
 def test_a_page_elsewhere_cannot_pause_the_projector(desk: Server) -> None:
-    # What a browser sends for another page without asking first: no JSON content type.
+    # A browser sends this for another page without asking us first: it is not JSON.
     answer = desk.http.put(
         "/desk/projector", content='{"paused": true}', headers={"Content-Type": "text/plain"}
     )

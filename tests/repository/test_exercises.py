@@ -1,4 +1,4 @@
-"""The exercises can be solved: each is red as the repository stands, and green when solved."""
+"""The exercises can be solved: each test is red at first, and green with our solution."""
 
 import re
 from pathlib import Path
@@ -12,13 +12,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EXERCISES = REPOSITORY / "exercises"
 NUMBERS = [patch.stem for patch in sorted(EXERCISES.glob("solutions/*.patch"))]
-# One copy of the repository has room for solutions of several steps: they share no file.
+# One copy of the repository can have solutions of several steps: they share no file.
 ROUNDS = [
     numbers
     for last in range(1, 10)
     if (numbers := [each for each in NUMBERS if each.endswith(f".{last}")])
 ]
-# And for several of one step, where they change different lines: 4.3 changes some of 4.1.
+# It can have several of one step if they change different lines. 4.3 changes some of 4.1.
 TOGETHER = [[each for each in NUMBERS if each != "4.3"], ["4.3"]]
 
 

@@ -1,4 +1,4 @@
-"""The READMEs: their blocks run and print what is shown, and what they name and count is there."""
+"""The READMEs: their blocks print what is shown, and what they name and count is there."""
 
 import itertools
 import re
@@ -43,7 +43,7 @@ END = "the end of what the block prints"
 
 FILE = re.compile(r"\w[\w/.]*\.(py|md|toml|txt|yaml)")
 MODULE = re.compile(r"\bstep_\w+\.\w+")
-NAME = re.compile(r"\w*[a-z_]\w*")  # of the code, which PATCH is not
+NAME = re.compile(r"\w*[a-z_]\w*")  # in code; PATCH is none
 FIGURE = re.compile(
     r"\b(?:\d[\d,]*|one|two|three|four|five|six|seven|eight|nine|ten)(?: more| of its \d+)?"
     r" (?:files?|lines?|tests|ways|races|rounds|schedules|in the long lane)\b"
@@ -93,7 +93,7 @@ def test_the_blocks_of_a_section_run_and_print_what_is_shown(
 ) -> None:
     monkeypatch.delenv("MONGODB_URI", raising=False)
     monkeypatch.delenv("MONGODB_DATABASE", raising=False)
-    monkeypatch.setenv("PYTEST_ADDOPTS", "-n 0 --collect-only")  # make test would never end
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-n 0 --collect-only")  # else make test would never end
     ports = {port: str(free_port()) for port in ("8000", "8001", "27117")}
     ports["27017"] = mongod.rpartition(":")[2]
     printed = ""
@@ -117,7 +117,7 @@ def test_the_blocks_of_a_section_run_and_print_what_is_shown(
 
 
 def share_venv(venv: Path) -> None:
-    """Make a virtual environment that has what ours has, and needs no set-up."""
+    """Make a virtual environment that has the same as ours and needs no set-up."""
     venv.mkdir()
     for name in ("bin", "lib", "pyvenv.cfg"):
         venv.joinpath(name).symlink_to(Path(sys.prefix, name))
@@ -130,9 +130,9 @@ def with_ports(text: str, ports: dict[str, str]) -> str:
 
 @contextmanager
 def served(block: str, folder: Path) -> Iterator[SimpleExecutor]:
-    """Run a block in a terminal of its own, from when it is answered at the address it tells.
+    """Run a block in its own terminal. Our block begins once its address answers.
 
-    A projector has no address; the block after it waits for what it does.
+    A projector has no address. The block after it waits for what it does.
     """
     with NamedTemporaryFile() as output:
         said = Path(output.name)
@@ -150,7 +150,7 @@ def served(block: str, folder: Path) -> Iterator[SimpleExecutor]:
                 wait_until(lambda: block.endswith("projector\n") or is_answered(said.read_text()))
                 yield terminal
         finally:
-            print(block, said.read_text(), sep="\n")  # for whoever looks for why a test failed
+            print(block, said.read_text(), sep="\n")  # helps to find out why a test failed
 
 
 def is_answered(said: str) -> bool:
@@ -160,7 +160,7 @@ def is_answered(said: str) -> bool:
 
 
 def run(block: str, shell: SimpleExecutor) -> str:
-    """Return what a block prints in this shell, which knows the variables of earlier blocks."""
+    """Return what a block prints in this shell. The shell knows the variables of earlier blocks."""
     assert shell.process is not None
     assert shell.process.stdin is not None
     assert shell.process.stdout is not None
@@ -175,7 +175,7 @@ def run(block: str, shell: SimpleExecutor) -> str:
 
 
 def without_chance(text: str) -> str:
-    """Return the text with ids and times numbered, so that the same ones are still the same."""
+    """Return the text with numbers for ids and times. The same id always gets the same number."""
     seen: dict[str, str] = {}
     return CHANCE.sub(lambda each: seen.setdefault(each[0], f"<{len(seen)}>"), text.strip())
 
@@ -204,12 +204,12 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there() -> None:
             scheme, _, path, _, anchor = urlsplit(link)
             target = section.page.parent / path if path else section.page
             assert scheme or target.exists(), f"{section}: {link}"
-            if anchor and target.suffix == ".md":  # test_structure looks at those of lines of code
+            if anchor and target.suffix == ".md":  # test_structure checks links to lines of code
                 assert anchor in map(anchor_of, sections(target)), f"{section}: {link}"
 
 
 def anchor_of(section: Section) -> str:
-    """Return what GitHub lets a link to the section end with."""
+    """Return the anchor that GitHub gives a section."""
     return re.sub(r"[^\w -]", "", section.title.lower()).replace(" ", "-")
 
 
@@ -240,7 +240,7 @@ def test_every_file_and_name_in_backticks_is_there() -> None:
         named = [
             name
             for section in sections(page)
-            if section.title != "Try it yourself"  # which names what readers are to write
+            if section.title != "Try it yourself"  # it names what readers will write
             for name in section.in_backticks()
         ]
         assert not [name for name in named if not is_there(name, folders, words)], page
@@ -272,7 +272,7 @@ def test_every_figure_in_the_prose_is_what_is_counted() -> None:
     told = {
         page.relative_to(REPOSITORY).as_posix(): set(figures)
         for page in PAGES
-        if page.name != "results.md"  # which is made of figures, and has test_results
+        if page.name != "results.md"  # it is all figures, and has test_results
         and (figures := FIGURE.findall(" ".join(page.read_text().lower().split())))
     }
     one, two = (set(REPOSITORY.joinpath(step).glob("*.py")) for step in STEPS[:2])

@@ -1,4 +1,4 @@
-"""The page of results is made of the stored results, and says what they are about."""
+"""The page of results is made from the stored results, and says what they are about."""
 
 import json
 from pathlib import Path

@@ -173,7 +173,7 @@ def test_tickets_that_are_stored_are_shown_by_the_next_start_of_a_step(
 
 @pytest.fixture
 def something_else() -> Iterator[str]:
-    """The URL of a server that is no step."""
+    """The URL of a server that is not a step."""
     with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
@@ -188,7 +188,7 @@ def test_sending_is_refused_where_no_step_answers(something_else: str) -> None:
             asyncio.run(send_tickets(service, 1))
 
 
-@pytest.mark.slow  # as the driver waits two seconds for one
+@pytest.mark.slow  # the driver waits two seconds for a MongoDB
 def test_storing_is_refused_where_no_mongodb_answers() -> None:
     with pytest.raises(Refusal, match="stopped after 0 tickets"):
         store_tickets(f"mongodb://127.0.0.1:{free_port()}", 1)

@@ -1,4 +1,4 @@
-"""The walkthrough site: whole, closed in itself, and usable by whoever comes."""
+"""The walkthrough site: it is complete, needs no network, and everybody can use it."""
 
 import itertools
 import re
@@ -53,7 +53,7 @@ class Html(HTMLParser):
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the site, built of the repository as it is."""
+    """The folder of the site, built from the repository as it is."""
     folder = tmp_path_factory.mktemp("site")
     build_site(REPOSITORY, folder)
     return folder
@@ -146,7 +146,7 @@ def left_of(locator: Locator) -> float:
 def opened(
     browser: Browser, page: Path, scheme: Literal["light", "dark"] = "light", width: int = 1400
 ) -> Iterator[Page]:
-    """Open a page from disk, and see to it that it asks nobody for anything."""
+    """Open a page from disk. Check that it asks nobody for anything."""
     asked: list[str] = []
     with browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 800}) as tab:
         tab.on("request", lambda request: asked.append(request.url))

@@ -1,4 +1,4 @@
-"""What makes the four folders comparable: whole steps, the same files, one interface."""
+"""What makes it easy to compare the four folders: whole steps, the same files, one interface."""
 
 import ast
 import itertools

@@ -15,13 +15,13 @@ PAGES = sorted(
     page
     for pages in ("*.md", "step_*/README.md", "docs/*.md", "exercises/**/README.md")
     for page in REPOSITORY.glob(pages)
-    if page.name not in ("results.md", "mutants.md")  # which programs write
+    if page.name not in ("results.md", "mutants.md")  # programs write these
 )
 MARKDOWN = MarkdownIt().enable("table")
 
 LONGEST = 25  # words
 END_OF_SENTENCE = re.compile(r"(?<=[.?!])[\"')]*\s+")
-# A clause that belongs to another sentence, since it has no comma before a main clause.
+# A clause that belongs to another sentence: it has no comma, so no main clause follows.
 HALF_SENTENCE = re.compile(
     r"(Although|As|Because|If|Since|So that|Though|Unless|Until|When|Where|Which|While|Whose)\b"
     r"[^,]*\.$"

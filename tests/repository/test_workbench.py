@@ -1,4 +1,4 @@
-"""What a reader runs: the workbench in a process of its own, on ports and data of the test's."""
+"""What a reader runs: the workbench in its own process, with ports and data for each test."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ from ..support.servers import STEPS, lives, serve, wait_until
 
 pytestmark = pytest.mark.slow
 
-STARTED_BY = "STARTED_BY"  # an environment variable, which all that is started inherits
+STARTED_BY = "STARTED_BY"  # an environment variable; all that is started inherits it
 
 LAUNCHER = """
 import signal, subprocess, sys
@@ -84,18 +84,18 @@ def command(
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Where a command that is started prints."""
+    """Where a started command prints."""
     return tmp_path / "log"
 
 
 def processes(folder: Path, *, of: str = "") -> list[psutil.Process]:
-    """Return what runs and was started by the test of this folder, or by what that started.
+    """Return the running processes that the test of this folder has started, also through others.
 
-    Only those with such a word on their command line, if one is given.
+    With `of`, return only those with this text on their command line.
     """
     found = []
     for each in psutil.process_iter():
-        with suppress(psutil.Error):  # it has ended, or is not ours to look at
+        with suppress(psutil.Error):  # it has ended, or we may not look at it
             if each.environ().get(STARTED_BY) == str(folder) and of in " ".join(each.cmdline()):
                 found.append(each)
     return found
@@ -105,7 +105,7 @@ def processes(folder: Path, *, of: str = "") -> list[psutil.Process]:
 def started(
     command: list[str], log: Path, cwd: Path = REPOSITORY
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a command in a group of its own, as a terminal does, and kill it at the end."""
+    """Start a command in its own group, as a terminal does, and kill it at the end."""
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=cwd, stdout=output, stderr=output, start_new_session=True
@@ -246,7 +246,7 @@ def test_a_run_under_nohup_outlives_its_terminal(
 ) -> None:
     with serving(["nohup", *command("run", 1)], log) as workbench:
         workbench.send_signal(signal.SIGHUP)
-        time.sleep(1)  # in which it would end
+        time.sleep(1)  # it has time to end
         open_ticket(service)
         workbench.send_signal(signal.SIGTERM)
         assert workbench.wait(20) == 0
@@ -279,7 +279,7 @@ def test_a_second_ctrl_c_while_all_is_ending_leaves_nothing(
     with serving(command("run", 1), log) as workbench:
         with socket.create_connection(("127.0.0.1", service)) as slow:
             slow.sendall(b"POST /tickets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
-            time.sleep(0.5)  # in which the service begins to wait for the rest
+            time.sleep(0.5)  # the service begins to wait for the rest
             workbench.send_signal(signal.SIGINT)
             wait_until(lambda: "Shutting down" in log.read_text())
             for number in ENDINGS * 5:

@@ -43,7 +43,7 @@ def begin_profile(databases: list[Database[Document]]) -> None:
 
 
 def profile(databases: list[Database[Document]]) -> list[Document]:
-    """Return what the profiler saw of requests and projections, and not of upkeep or look-ups."""
+    """Return what the profiler saw of requests and projections, without upkeep and look-ups."""
     return [
         entry
         for db in databases
@@ -99,7 +99,7 @@ def test_the_xray_says_what_the_profiler_says_of_each_request_and_its_projection
         seen = profile(databases)
         assert sorted(map(of_xray, xray)) == sorted(map(of_profiler, seen)), request
         if method == "GET":
-            # Around its documents, a reply has some hundred bytes more.
+            # A reply has some hundred bytes more around its documents.
             assert 0 < seen[0]["responseLength"] - xray[0]["bytes_returned"] < 1000
 
 

@@ -1,4 +1,4 @@
-"""What the change request touches in each step, by its patches: the table of its README.
+"""What the change request touches in each step, from its patches: the table of its README.
 
 python -m tests.repository.touched prints it.
 """
@@ -52,7 +52,7 @@ def nearest(step: str, files: dict[str, PatchedFile]) -> str:
 
 
 def changed(file: PatchedFile) -> list[int]:
-    """Return where lines go or come, by the numbers of the lines that are there."""
+    """Return where lines are removed or added, as line numbers of the old file."""
     numbers = []
     for hunk in file:
         here = hunk.source_start

@@ -94,7 +94,7 @@ class Server:
     def change(
         self, kind: str, ticket_id: Any, ticket: Document | None, same_time: bool = False
     ) -> None:
-        """Store a ticket, or delete it where it is None."""
+        """Store a ticket, or delete it if it is None."""
         tickets = {**self.log[-1].tickets}
         if ticket is None:
             del tickets[ticket_id]

@@ -1,4 +1,4 @@
-"""Step 4 dies: before and after each write, and killed at random. The next projector finishes."""
+"""Step 4 dies before and after each write, and at random. The next projector finishes the work."""
 
 import os
 import random
@@ -41,7 +41,7 @@ BUILD = [
     "collMod tickets",
     "createIndexes ticket_reads",
     "update ticket_reads",
-    "update ticket_reads",  # as there is more than one page of tickets
+    "update ticket_reads",  # there is more than one page of tickets
     "delete ticket_reads",
     "createIndexes ticket_reads",
     "update dashboard",
@@ -50,7 +50,7 @@ CHANGES = ["update ticket_reads", "delete ticket_reads", "update dashboard"]
 
 
 def moments(writes: list[str]) -> list[tuple[str, int, str]]:
-    """Every moment at which a crash can leave something else behind."""
+    """Every moment at which a crash leaves something different behind."""
     before = [("before", number, write) for number, write in enumerate(writes, start=1)]
     return [*before, ("after", len(writes), writes[-1])]
 
@@ -183,7 +183,7 @@ def test_a_rebuild_dies_at_each_write_and_until_the_last_has_moved_nothing(
 
 
 def work_until_killed(acknowledged: list[tuple[str, Document]]) -> None:
-    """Let a service take writes, and kill it in the midst of them; note what it acknowledged."""
+    """Let a service take writes, and kill it while it does. Note what it acknowledged."""
 
     def write(http: httpx2.Client) -> None:
         with suppress(httpx2.TransportError):
@@ -260,7 +260,7 @@ def test_three_projectors_killed_at_random_under_writes_and_rebuilds_count_every
                 kill_a_projector()
             enough_rebuilds = True
             busy.pop().result()
-            for _ in range(lane.kills):  # as a rebuild mends what was counted twice before it
+            for _ in range(lane.kills):  # no rebuild mends what is counted twice now
                 kill_a_projector()
         finally:
             done = enough_rebuilds = True

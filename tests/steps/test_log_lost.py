@@ -1,4 +1,4 @@
-"""MongoDB forgets the beginning of its log: what a projector does then, and how it avoids it."""
+"""MongoDB forgets the beginning of its log. What a projector does then, and how it avoids that."""
 
 import time
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ BUILT_ANEW = "built anew"
 def forgetful(
     mongod: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MongoClient[Document]]:
-    """A mongod of our own, which keeps no more than 40 MB of its log, and where step 4 finds it."""
+    """A separate mongod that keeps no more than 40 MB of its log. Step 4 uses it."""
     arguments = ("--oplogSize", "40", "--syncdelay", "1")
     with (
         start_mongod(tmp_path / "data", free_port(), *arguments) as own,
@@ -122,10 +122,10 @@ def test_idle_projectors_keep_their_position_from_being_forgotten_and_from_each_
         return stored
 
     def be_idle() -> None:
-        """Wait until MongoDB has forgotten all that is in its log by now.
+        """Wait until MongoDB has forgotten all that is in its log now.
 
-        That takes many rounds: a projector may forget its place only where MongoDB's whole log is
-        written anew within a round or two of it.
+        That takes many rounds. A projector only loses its place if MongoDB writes its whole log
+        anew within a round or two.
         """
         start = end_of_log(forgetful)
         written = 0
@@ -142,7 +142,7 @@ def test_idle_projectors_keep_their_position_from_being_forgotten_and_from_each_
             yield http
 
     with three_projectors():
-        caplog.clear()  # of the first build, after which nothing has changed yet
+        caplog.clear()  # of the first build; nothing has changed since then
         be_idle()
     with three_projectors() as http:
         create(http)

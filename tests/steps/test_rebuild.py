@@ -1,4 +1,4 @@
-"""A read model that was rebuilt is the one that was projected live, document by document."""
+"""A rebuilt read model is the same as one that was projected live, document by document."""
 
 import importlib
 
@@ -34,7 +34,7 @@ def test_rebuilt_and_live_are_equal(
 
 
 def documents(read: Database[Document]) -> tuple[list[Document], list[Document]]:
-    """Return all that is read, without the moments in MongoDB's log that it is known as of."""
+    """Return all that queries read, without its moments in MongoDB's log."""
     rows = read.ticket_reads.find({}, {"as_of": 0}, sort=[("_id", 1)])
     return rows.to_list(), read.dashboard.find(
         {}, {"_id": 0, **dict.fromkeys(STATUSES, 1)}

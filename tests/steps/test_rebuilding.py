@@ -1,4 +1,4 @@
-"""Step 4's read model is built anew while all else goes on."""
+"""Step 4's read model is rebuilt while all else goes on."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The simulated MongoDB answers as a real one does, whatever step 4 asks of it."""
+"""The simulated MongoDB gives the same answers as a real one to all that step 4 asks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What only step 3 has: a row per ticket, written in the request, with its guard and its gap."""
+"""What only step 3 has: each request writes the row of its ticket, with a guard and a gap."""
 
 import asyncio
 import random
@@ -32,7 +32,7 @@ CHANGES = [
     ("agent-note", {"note": ""}),
 ]
 CLOSE = ("status", {"new_status": "closed"})
-# With the first write that each of them makes.
+# Requests, each with its first write.
 CREATE = ("POST", "/tickets", NEW_TICKET, "insert tickets")
 UPDATE = (
     "PATCH",

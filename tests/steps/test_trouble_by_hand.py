@@ -26,7 +26,7 @@ Harm = Callable[[Collection[Document], Database[Document]], object]
 
 
 def whole(**changes: Any) -> Document:
-    """Return an open ticket as a step stores it, but for these changes."""
+    """Return an open ticket as a step stores it, with these changes."""
     return {"_id": ObjectId(), **tickets_of_step_1(1)[0], **changes}
 
 
@@ -49,7 +49,7 @@ STATUSLESS = [
         for status in (None, 5, "", "at", "a.b", "$inc", "Open", "open\0", ["open"], {"open": 1})
     ),
 ]
-# Counted as open, but not shown, since the list could not show them.
+# Counted as open, but not shown: the list cannot show them.
 UNREADABLE = [
     *(without(field) for field in ("subject", "message", "agent_note", "updated_at")),
     *(whole(message=message) for message in (None, 5, ["a"], {"a": 1})),
@@ -74,7 +74,7 @@ ODD: list[Any] = [*STATUSLESS, *UNREADABLE, *READABLE]
 
 
 def assert_exact(http: TestClient, tickets: Collection[Document]) -> None:
-    """Check what is served where some of the odd tickets are among the tickets."""
+    """Check what is served if some of the odd tickets are among the tickets."""
     there = tickets.find({}, ["status"]).to_list()
     counts = {each: sum(ticket.get("status") == each for ticket in there) for each in STATUSES}
     assert http.get("/dashboard").json() == counts
@@ -89,7 +89,7 @@ def test_odd_tickets_stop_no_other_whether_they_are_built_or_projected(
     # Together more than a build reads at once.
     tickets.insert_many([*ODD, *tickets_of_step_1(500)])
     for _ in range(2):
-        with TestClient(app) as http:  # which builds them only the first time
+        with TestClient(app) as http:  # it builds them only the first time
             assert_exact(http, tickets)
             create(http)
             assert_exact(http, tickets)

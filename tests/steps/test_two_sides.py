@@ -106,7 +106,7 @@ def test_the_query_side_mends_nothing(
     tickets.insert_many(tickets_of_step_1(3))
     with TestClient(app):
         pass
-    tickets.update_many({}, {"$set": {"status": "closed"}})  # which nobody projects
+    tickets.update_many({}, {"$set": {"status": "closed"}})  # nobody projects that
     if lost:
         read_side[lost].drop()
     before = contents(tickets.database), contents(read_side)
@@ -176,7 +176,7 @@ def test_a_command_does_not_wait_for_what_others_write_elsewhere(
 
 
 def send_at_once(server: Server, prefer: str = "wait=10") -> float:
-    """Send 500 commands. Return how long after its own write the slowest was answered."""
+    """Send 500 commands. Return the longest time between the write of one and its answer."""
     body = json.dumps(NEW_TICKET)
     request = (
         f"POST /tickets HTTP/1.1\r\nHost: step\r\nConnection: close\r\nPrefer: {prefer}\r\n"
@@ -184,7 +184,7 @@ def send_at_once(server: Server, prefer: str = "wait=10") -> float:
     )
 
     async def send() -> float:
-        # Without httpx2, which takes longer for a request than the service does.
+        # Without httpx2: it takes longer for a request than the service does.
         reader, writer = await asyncio.open_connection("127.0.0.1", server.http.base_url.port)
         writer.write(request.encode())
         head, ticket = (await reader.read()).split(b"\r\n\r\n")
@@ -211,7 +211,7 @@ def test_no_command_of_500_at_once_waits_more_than_a_second_after_its_own_write(
 
         def assert_none_waits_longer() -> None:
             at_most = PATIENCE + without_waiting + 0.5
-            # Three times, as other processes may keep the machine busier than it was at first.
+            # Three tries: other processes may keep the machine busier than it was at first.
             assert any(PATIENCE <= send_at_once(server) < at_most for _ in range(3))
 
         assert_none_waits_longer()  # while nobody projects

@@ -8,11 +8,11 @@ from pytest import MonkeyPatch
 
 
 def stop_clock(step: str, moment: datetime, monkeypatch: MonkeyPatch) -> None:
-    """Let it be this moment for a step, until the test ends or sets the clock once more."""
+    """Let it be this moment for a step, until the test ends or sets the clock again."""
 
     class Stopped(datetime):
         @classmethod
-        # The steps only need a datetime, where datetime.now promises one of its own class.
+        # datetime.now promises an instance of its class. For the steps, any datetime will do.
         def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
             return moment.astimezone(tz)
 

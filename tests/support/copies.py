@@ -1,4 +1,4 @@
-"""Copies of the repository, in which a test may change what it likes."""
+"""Copies of the repository, in which a test may change anything."""
 
 import shutil
 import subprocess
@@ -25,9 +25,9 @@ def copied(*patches: Path) -> Iterator[Path]:
 
 
 def run_tests(copy: Path, mongod: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run tests of the copy in one process, also of exercises/, which has no conftest.py."""
+    """Run tests of the copy in one process. They may be in exercises/, which has no conftest.py."""
     command = [sys.executable, "-m", "pytest", "-n", "0", "--noconftest", "-p", "tests.conftest"]
-    # Plugins that none of these tests needs, and that take a second to load.
+    # None of these tests needs these plugins, and it takes a second to load them.
     command += ["-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:faker"]
     command += ["--mongod", mongod]
     return subprocess.run(

@@ -2,8 +2,8 @@
 
 python -m tests.support.dying before 2 "insert tickets" uvicorn step_04_full_cqrs.main:app
 
-dies before its second write, where the first is the first insert into `tickets`. With `asleep`
-in place of `before` it does not die but sleeps there, until it is sent SIGCONT.
+dies before its second write, counted from the first insert into `tickets`. With `asleep` instead
+of `before`, it does not die: it sleeps there until it gets SIGCONT.
 """
 
 import os

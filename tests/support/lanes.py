@@ -1,11 +1,11 @@
-"""How hard a test run tries: seconds while writing, minutes before a merge, more now and then."""
+"""How hard a test run tries: for seconds while you write, for minutes before a merge, or longer."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Lane:
-    """What chance decides is tried this often."""
+    """How often to try each kind of thing that chance decides."""
 
     schedules: int  # of the simulation
     runs: int  # of the steps in lock-step
@@ -13,14 +13,14 @@ class Lane:
     cases: int  # for each route of the published interface
     races: int  # of each kind
     kills: int  # of a service under load
-    megabytes: int  # that are written until MongoDB forgets the beginning of its log
+    megabytes: int  # to write until MongoDB forgets the beginning of its log
     round: float  # seconds until an idle projector looks after its position
     first_starts: int  # of eight workers at once
     failovers: int  # of a replica set
 
 
 LANES = {
-    # Without a real mongod and without processes: what one runs while writing.
+    # Without a real mongod and without processes, to be run while you write.
     "quick": Lane(
         schedules=200,
         runs=5,

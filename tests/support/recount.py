@@ -1,4 +1,4 @@
-"""Tickets as step 1 leaves them, and what the read model must make of whatever `tickets` holds."""
+"""Tickets as step 1 leaves them, and what the read model must make of any tickets."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +35,7 @@ def read_list(http: httpx2.Client, filters: Document) -> list[Document]:
 
 
 def recount(tickets: Collection[Document]) -> Document:
-    """Return what `served` must be, from nothing but the tickets."""
+    """Return what `served` must be, from the tickets alone."""
     newest_first = sorted(
         tickets.find(), key=lambda ticket: (ticket["updated_at"], ticket["_id"]), reverse=True
     )

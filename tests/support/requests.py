@@ -91,7 +91,7 @@ def read_dashboard(http: Client) -> Json:
 
 
 def read_everything(http: Client) -> tuple[list[Json], list[Json], Json]:
-    """All that the service shows: to be compared before and after what must change nothing."""
+    """All that the service shows. Compare it before and after what must change nothing."""
     items = read_list(http, limit=100)
     return items, [read(http, item) for item in items], read_dashboard(http)
 
@@ -103,9 +103,9 @@ def assert_refused(response: Response, *statuses: int) -> None:
 
 
 def updated_at(answer: Json) -> datetime:
-    """When a ticket or a list item says that it changed last.
+    """The moment at which a ticket or a list item says that it changed last.
 
-    To be compared as a moment: as text, a full second has no fraction.
+    Do not compare the text: it has no fraction at a full second.
     """
     return datetime.fromisoformat(answer["updated_at"])
 

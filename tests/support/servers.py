@@ -45,12 +45,12 @@ def serve(
 ) -> Iterator[Server]:
     """Run uvicorn with the app (`step_01_crud.main:app`) and more arguments, until the block ends.
 
-    It has the environment of the test and what is added here. It may run `through` a module,
-    such as `tests.support.dying` with its arguments.
+    It gets the environment of the test and these variables. It may run `through` a module, such
+    as `tests.support.dying` with its arguments.
     """
     port = port or free_port()
     command = [sys.executable, "-m", *through, "uvicorn", app, "--port", str(port), *arguments]
-    # Longer than a test is idle: a request may be lost that meets the end of its connection.
+    # Longer than a test is idle: a request can get lost if its connection is closed just then.
     command += ["--timeout-keep-alive", "60"]
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w") as log:
         executor = HTTPExecutor(
@@ -125,7 +125,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 
 def lives(process: psutil.Process) -> bool:
-    """Tell whether a process has not ended. One that ended may be listed until somebody asks."""
+    """Tell whether a process has not ended. After its end, it may stay in the list as a zombie."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     return False

@@ -24,17 +24,17 @@ both_sides = create_app(command_routes, query_routes)  # and no projector
 
 
 def dashboard(read_side: Database[Document]) -> Document | None:
-    """Return counts and position, without the token, which is moved while nothing happens."""
+    """Return counts and position, without the token, which moves even if nothing happens."""
     return read_side.dashboard.find_one({"_id": "dashboard"}, {"resume": 0})
 
 
 def wait_until_projected(tickets: Collection[Document], read_side: Database[Document]) -> None:
-    """Touch a ticket by hand, and wait until the read side has come to that."""
+    """Touch a ticket by hand, and wait until the read side has come to that change."""
     with tickets.database.client.start_session() as session:
         touched = tickets.update_one({}, {"$inc": {"touched": 1}}, session=session)
         assert touched.modified_count == 1
         moment: Any = session.operation_time
-    # As a service reads it, which may be a moment after it is written.
+    # We read it as a service does, which may see a write a moment later.
     position = read_side.get_collection("dashboard", read_concern=ReadConcern("majority"))
     wait_until(lambda: position.find_one({"at": {"$gte": moment}}))
 
