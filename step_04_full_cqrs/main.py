@@ -40,7 +40,7 @@ def create_app(*routers: APIRouter, projects: bool = False) -> FastAPI:
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         responses=RESPONSES,
-        max_body_size=1024 * 1024,
+        max_body_size=1024 * 1024,  # bytes; a longer body is a 413
     )
     for router in routers:
         app.include_router(router)
