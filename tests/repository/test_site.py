@@ -1,22 +1,25 @@
 """The walkthrough site: it is complete, needs no network, and everybody can use it."""
 
+import functools
 import itertools
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, FloatRect, Locator, Page, expect
 
 from benchmarks.report import pictures
 from workbench.site import build_site
-from workbench.site.diff_pages import compare_steps
-from workbench.site.diffs import compare, explain
+from workbench.site.diff_pages import REASONS, compare_steps
+from workbench.site.diffs import Line, Place, compare
 from workbench.site.pages import for_the_site
 
 from ..support.servers import STEPS
@@ -120,6 +123,13 @@ def test_a_diff_is_switched_to_one_column_by_keyboard(site: Path, browser: Brows
         assert left_of(removed) == left_of(added)
 
 
+def test_the_view_of_the_diffs_stays_as_it_was_chosen(site: Path, browser: Browser) -> None:
+    with opened(browser, site / "diffs/2-3.html") as tab:
+        tab.get_by_label("in one column").check()
+        tab.goto((site / "diffs/3-4.html").as_uri())
+        assert tab.get_by_label("in one column").is_checked()
+
+
 def test_a_phone_shows_a_diff_in_one_column(site: Path, browser: Browser) -> None:
     with opened(browser, site / "diffs/2-3.html", width=375) as tab:
         removed, added = tab.locator("del.line").first, tab.locator("del.line + ins.line").first
@@ -132,14 +142,91 @@ def test_a_file_that_did_not_change_is_named_and_opens_by_keyboard(
     with opened(browser, site / "diffs/2-3.html") as tab:
         line = tab.get_by_text("Where the tickets live")
         assert not line.is_visible()
-        tab.get_by_text("database.py").press("Enter")
+        tab.get_by_text("database.py, 55 lines").press("Enter")
         assert line.is_visible()
 
 
+def test_the_name_of_a_file_stays_in_sight_and_leads_to_the_next_and_the_previous_change(
+    site: Path, browser: Browser
+) -> None:
+    with opened(browser, site / "diffs/2-3.html") as tab:
+        section = tab.locator("[id='commands.py']")
+        tab.goto(f"{tab.url}#commands.py")
+        for button, change in ("next", 0), ("next", 1), ("next", 2), ("previous", 1):
+            section.get_by_role("button", name=f"{button} change").press("Enter")
+            header = box_of(section.locator("header"))
+            below = header["y"] + header["height"]
+            assert box_of(section.locator(".hunk").nth(change))["y"] == pytest.approx(below, abs=1)
+
+
+def test_a_block_that_moved_is_folded_to_one_line_that_says_where_it_went(
+    site: Path, browser: Browser
+) -> None:
+    with opened(browser, site / "diffs/1-2.html") as tab:
+        commands = tab.locator("[id='commands.py']")
+        line = commands.get_by_text("customer_id: CustomerId")
+        assert not line.is_visible()
+        commands.get_by_text("25 lines moved from schemas.py").press("Enter")
+        assert line.is_visible()
+
+
+def test_a_link_to_some_lines_tints_these_and_no_other(site: Path, browser: Browser) -> None:
+    with opened(browser, site / "index.html") as tab:
+        tab.locator("a[href*='?lines=']").first.click()
+        first, last = map(int, tab.url.partition("?lines=")[2].partition("#")[0].split("-"))
+        tinted = [line.get_attribute("id") for line in tab.locator(".hll").all()]
+        assert tinted == [f"line-0-{number}" for number in range(first, last + 1)]
+
+
+def test_the_files_of_a_step_are_tabs(site: Path, browser: Browser) -> None:
+    with opened(browser, site / "step_03_projections/projections.py.html") as tab:
+        tabs = tab.get_by_role("navigation", name="Files of this step")
+        tabs.get_by_role("link", name="queries.py").click()
+        expect(tab.get_by_role("heading", level=1)).to_contain_text("Step 3: queries.py")
+        assert tabs.locator("[aria-current=page]").inner_text() == "queries.py"
+
+
+def test_each_exercise_has_its_solution_behind_a_click(site: Path, browser: Browser) -> None:
+    solutions = sorted(REPOSITORY.glob("exercises/solutions/*.patch"))
+    with opened(browser, site / "exercises/index.html") as tab:
+        for number in (patch.stem for patch in solutions):
+            tab.get_by_text(f"A solution of {number}").press("Enter")
+        assert tab.locator("details[open] .gi").count() >= len(solutions)
+        assert tab.locator("strong", has_text=re.compile(r"^\d\.\d ")).count() == len(solutions)
+
+
+def test_search_finds_a_page_where_the_site_is_served(site: Path, browser: Browser) -> None:
+    with serving(site) as url, browser.new_page() as tab:
+        tab.goto(url)
+        tab.get_by_role("button", name="Search").click()
+        tab.get_by_placeholder("Search").fill("projector")
+        expect(tab.locator("a[href*='step_04_full_cqrs/projector.py']").first).to_be_visible()
+
+
+def test_there_is_no_search_where_the_site_is_opened_from_disk(
+    site: Path, browser: Browser
+) -> None:
+    with opened(browser, site / "index.html") as tab:
+        assert not tab.get_by_text("Search", exact=True).count()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
 def left_of(locator: Locator) -> float:
+    return box_of(locator)["x"]
+
+
+def box_of(locator: Locator) -> FloatRect:
     box = locator.bounding_box()
     assert box is not None
-    return box["x"]
+    return box
 
 
 @contextmanager
@@ -177,16 +264,16 @@ def test_a_picture_for_light_or_dark_follows_the_switch_of_the_site() -> None:
     assert page == "![How soon](lag-light.svg#only-light)![How soon](lag-dark.svg#only-dark)"
 
 
-def test_a_reason_for_what_is_not_changed_is_refused() -> None:
-    diff = next(iter(compare_steps(REPOSITORY, 1, 2)))
+def test_a_reason_for_what_is_not_changed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REASONS["1-2"]["main.py"], "return nothing", "Because.")
     with pytest.raises(LookupError):
-        explain(diff, {"return nothing": "Because."})
+        compare_steps(REPOSITORY, 1, 2)
 
 
 def test_a_definition_that_moves_is_shown_as_moved() -> None:
     diffs = {diff.name: diff for diff in compare_steps(REPOSITORY, 1, 2)}
     places = {
-        (name, line.sign, line.moved)
+        (name, line.sign, line.moved and line.moved.file)
         for name, diff in diffs.items()
         for line in diff.lines
         if line.text.startswith(("class CreateTicket(", "async def change("))
@@ -202,15 +289,44 @@ def test_a_definition_that_moves_is_shown_as_moved() -> None:
 def test_a_block_moves_as_a_whole_and_what_is_alike_by_chance_does_not(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     block = ["def find(ticket):", "    if ticket is None:", "        raise TicketNotFound"]
-    write(old / "main.py", "async def get_ticket():", *block, "", "    raise")
+    write(old / "main.py", "async def get_ticket():", "    return 1", *block, "", "find(1)")
     write(new / "main.py", "async def get_ticket():", "    return find()")
     write(new / "commands.py", *block)
-    write(new / "queries.py", "    if ticket is None:", "    return None", "    raise")
-    moved: dict[tuple[str, str | None], list[str]] = {}
+    write(new / "queries.py", "def find_all(ticket):", "    if ticket is None:", "        raise")
+    moved: dict[tuple[str, Place | None], list[str]] = {}
     for diff in compare(old, new):
         for line in diff.moved:
             moved.setdefault((diff.name, line.moved), []).append(line.text)
-    assert moved == {("main.py", "commands.py"): [*block, ""], ("commands.py", "main.py"): block}
+    assert moved == {
+        ("main.py", Place("commands.py", 1, 3)): [*block, ""],
+        ("commands.py", Place("main.py", 3, 5)): block,
+    }
+
+
+def test_only_the_words_that_differ_are_marked_in_a_changed_line(tmp_path: Path) -> None:
+    write(tmp_path / "old" / "main.py", "rows = db.tickets.find(wanted)", "show(rows)")
+    write(tmp_path / "new" / "main.py", "rows = db.ticket_reads.find(wanted, skip=0)", "stop()")
+    lines = next(iter(compare(tmp_path / "old", tmp_path / "new"))).lines
+    assert [(line.sign, marked_in(line)) for line in lines] == [
+        ("-", "tickets"),
+        ("-", ""),
+        ("+", "ticket_reads,skip=0"),
+        ("+", ""),
+    ]
+
+
+def marked_in(line: Line) -> str:
+    marked = "".join(re.findall(r"<mark>(.*?)</mark>", line.html))
+    return re.sub(r"<[^>]+>|\s", "", marked)
+
+
+def test_steps_that_are_not_neighbours_have_the_reasons_of_the_steps_between() -> None:
+    diffs = {diff.name: diff for diff in compare_steps(REPOSITORY, 1, 3)}
+    steps = {
+        name: {reason.step for line in diffs[name].lines for reason in line.reasons}
+        for name in ("commands.py", "projections.py", "schemas.py")
+    }
+    assert steps == {"commands.py": {2, 3}, "projections.py": {3}, "schemas.py": {2}}
 
 
 def write(file: Path, *lines: str) -> None:
