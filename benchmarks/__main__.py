@@ -1,7 +1,9 @@
 """Measure the four steps beside each other: python -m benchmarks
 
-Writes results.json and, from nothing but that, the page and the pictures in docs/, which
-`python -m benchmarks report` writes anew. TICKETS=1000000 adds that size to the others.
+Measures everything with 100,000 tickets. With TICKETS=1000000 it measures what may grow with the
+number of tickets, up to that number. Either is stored in results.json, in the place of what was
+measured before. The page and the pictures in docs/ are made from that file and nothing else:
+`python -m benchmarks report` makes them anew.
 """
 
 import json
@@ -10,6 +12,7 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,7 +26,7 @@ from workbench.errors import Refusal
 from workbench.mongod import free_port, start_mongod
 
 from .data import Document
-from .load import CLIENTS, RATE, find_wrk, wrk_version
+from .load import CLIENTS, RATE, wrk_version
 from .measures import (
     LISTS,
     QUERIES,
@@ -38,59 +41,63 @@ from .measures import (
     store,
 )
 from .report import write_report
-from .services import EXTERNAL, FLOOR, FLOOR_OF_COMMANDS, QUERY_SIDE, REPOSITORY, STEPS, rebuild
+from .services import (
+    EXTERNAL,
+    FLOOR,
+    FLOOR_OF_COMMANDS,
+    REPOSITORY,
+    SHARED,
+    STEPS,
+)
 
 RESULTS = REPOSITORY / "benchmarks" / "results.json"
 SCRATCH = REPOSITORY / ".benchmarks"  # not where temporary files live, which may be in memory
 
-SIZES = [1_000, 10_000, 100_000]
-FULL = 100_000  # the size at which everything is measured
+TICKETS = 100_000
 USUAL = (2000, 8000)  # characters of a message
 SHORT = (300, 300)
 
 
 def measure() -> Document:
-    """Measure everything, and return what is to be stored. Raises Refusal where that fails."""
-    find_wrk()
-    sizes = sorted({*SIZES, most_tickets()})
-    kinds = ["runs", "starts", "rebuilds", "lags", "images", "projector", "short"]
-    results: Document = {kind: [] for kind in kinds}
+    """Measure everything at one size, and return what is to be stored."""
+    results: Document = {}
+    with start_database() as uri:
+        writable = [*STEPS, EXTERNAL, FLOOR_OF_COMMANDS]
+        store(uri, writable, TICKETS, *USUAL)
+        results["about"] = describe(uri) | {"tickets": TICKETS}
+        results["queries"] = list(measure_queries(uri, [*STEPS, FLOOR], QUERIES))
+        with serve_all(uri, writable) as urls:
+            results["commands"] = list(measure_commands(uri, urls))
+            results["lags"] = list(measure_lags(uri, urls))
+            results["images"] = list(measure_images(uri, urls))
+        results["projector"] = list(measure_projector(uri))
+    with start_database() as uri:
+        store(uri, STEPS, TICKETS, *SHORT)
+        results["short"] = list(measure_queries(uri, STEPS, ["list"]))
+    return results
+
+
+def measure_growth(most: int) -> Document:
+    """Measure what may grow with the number of tickets, which the four steps share here."""
+    results: Document = {"growth": [], "starts": [], "rebuilds": []}
 
     def keep(kind: str, tickets: int, records: Iterator[Document]) -> None:
         results[kind] += [{"tickets": tickets} | record for record in records]
 
-    for tickets in sizes:
-        print(f"{tickets:,} tickets", file=sys.stderr)
-        full = tickets == FULL
+    for tickets in sizes_up_to(most):
         with start_database() as uri:
-            writable = [*STEPS, EXTERNAL, FLOOR_OF_COMMANDS] if full else STEPS
-            store(uri, writable, tickets, *USUAL)
-            keep("starts", tickets, measure_starts(uri))
-            keep("rebuilds", tickets, measure_rebuilds(uri))
-            if full:
-                rebuild(QUERY_SIDE, uri)  # which builds nothing itself
-                keep("runs", tickets, measure_queries(uri, [*STEPS, QUERY_SIDE, FLOOR], QUERIES))
-                with serve_all(uri, writable) as urls:
-                    keep("runs", tickets, measure_commands(uri, urls))
-                    keep("lags", tickets, measure_lags(uri, urls))
-                    keep("images", tickets, measure_images(uri, urls))
-                keep("projector", tickets, measure_projector(uri))
-            else:
-                few = [*LISTS, "dashboard"]
-                keep("runs", tickets, measure_queries(uri, STEPS, few, seconds=1))
-    print(f"{FULL:,} tickets with short messages", file=sys.stderr)
-    with start_database() as uri:
-        store(uri, STEPS, FULL, *SHORT)
-        keep("short", FULL, measure_queries(uri, [*STEPS, FLOOR], ["list"]))
-        return {"about": describe(uri)} | results
+            store(uri, SHARED, tickets, *USUAL)
+            keep("starts", tickets, measure_starts(uri, SHARED))
+            keep("rebuilds", tickets, measure_rebuilds(uri, SHARED))
+            keep("growth", tickets, measure_queries(uri, SHARED, [*LISTS, "dashboard"], seconds=1))
+            results["about growth"] = describe(uri)
+    return results
 
 
-def most_tickets() -> int:
-    """Return TICKETS, the largest number that is measured. Raises Refusal for what is none."""
-    tickets = os.environ.get("TICKETS", str(FULL))
-    if not tickets.isdecimal() or int(tickets) < FULL:
-        raise Refusal(f"TICKETS is {tickets!r}, but is to be a number from {FULL} up")
-    return int(tickets)
+def sizes_up_to(most: int) -> list[int]:
+    """Return the powers of ten from a thousand up to a number of tickets, and that number."""
+    powers = [10**exponent for exponent in range(3, 10)]
+    return [*(size for size in powers if size < most), most]
 
 
 @contextmanager
@@ -105,15 +112,18 @@ def start_database() -> Iterator[str]:
 
 
 def describe(uri: str) -> Document:
-    """Return what was measured, with what and on what."""
-    commit = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    """Return with what and on what it was measured."""
+    last_change = ["git", "log", "-1", "--format=%h", "--abbrev=12", "--", "step_*/*.py"]
+    changed_since = ["git", "status", "--porcelain", "--", "step_*/*.py"]
+    commit = subprocess.check_output(last_change, cwd=REPOSITORY, text=True).strip()
+    if subprocess.check_output(changed_since, cwd=REPOSITORY):
+        commit += ", changed"
     with MongoClient[Document](uri) as client:
         mongod = client.server_info()["version"]
     packages = ["fastapi", "uvicorn", "uvloop", "httptools", "pydantic", "pymongo"]
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": subprocess.check_output(commit, cwd=REPOSITORY, text=True).strip(),
-        "full": FULL,
+        "commit": commit,  # of the steps
         "clients": CLIENTS,
         "rate": RATE,
         "machine": {
@@ -158,15 +168,30 @@ def main() -> None:
     if sys.argv[1:] not in ([], ["report"]):
         sys.exit(__doc__)
     try:
+        results = json.loads(RESULTS.read_text())
         if not sys.argv[1:]:
-            RESULTS.write_text(to_lines(measure()))
-        if not RESULTS.exists():
-            raise Refusal("There are no results yet: make bench")
-        write_report(json.loads(RESULTS.read_text()), REPOSITORY / "docs")
+            most = tickets_asked_for()
+            began = time.monotonic()
+            new = measure_growth(most) if most else measure()
+            about = new["about growth" if most else "about"]
+            about["minutes"] = round((time.monotonic() - began) / 60)
+            results |= new
+            RESULTS.write_text(to_lines(results))
+        write_report(results, REPOSITORY / "docs")
     except Refusal as refusal:
         sys.exit(str(refusal))
     except KeyboardInterrupt:
         sys.exit("Stopped; the results are those of the run before")
+
+
+def tickets_asked_for() -> int | None:
+    """Return TICKETS, or None where it is not set. Raises Refusal for what is no number."""
+    tickets = os.environ.get("TICKETS")
+    if tickets is None:
+        return None
+    if not tickets.isdecimal() or int(tickets) < 1000:
+        raise Refusal(f"TICKETS is {tickets!r}, but is to be a number from 1000 up")
+    return int(tickets)
 
 
 if __name__ == "__main__":

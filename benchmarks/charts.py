@@ -51,12 +51,12 @@ def draw(results: Document, docs: Path) -> None:
     A panel is a file of its own, so that on a phone one stands below the other.
     """
     panels: dict[str, Callable[[], Figure]] = {
-        "growth-dashboard": lambda: draw_growth(results["runs"], "dashboard"),
-        "growth-list": lambda: draw_growth(results["runs"], "list"),
+        "growth-dashboard": lambda: draw_growth(results["growth"], "dashboard"),
+        "growth-list": lambda: draw_growth(results["growth"], "list"),
         "lag": lambda: draw_lag(results["lags"]),
     }
     for what in COMMANDS:
-        panels[f"commands-{what}"] = partial(draw_commands, results["runs"], what)
+        panels[f"commands-{what}"] = partial(draw_commands, results["commands"], what)
     for (theme, style), (name, panel) in product(THEMES.items(), panels.items()):
         with rc_context(style):
             file = docs / f"{name}-{theme}.svg"
@@ -103,7 +103,7 @@ def draw_commands(records: list[Document], what: str) -> Figure:
 def draw_lag(records: list[Document]) -> Figure:
     figure = Figure((4.5, 3.2), layout="constrained")
     axes: Axes = figure.subplots()
-    for who, line in zip(names(records), ("C3-", "C3--"), strict=True):
+    for who, line in zip(names(records), ("C3-", "C3--", "C0:"), strict=True):
         rounds = values(records, "milliseconds", who=who)
         lags = quantiles((lag for each in rounds for lag in each), n=500)
         axes.plot(lags, [number / 500 for number in range(1, 500)], line, label=who)

@@ -42,8 +42,9 @@ def wrk_version() -> str:
 def send(url: str, requests: list[str], seconds: int, headers: Headers | None = None) -> Document:
     """Send the requests for some seconds, as CLIENTS clients; return what load.lua prints.
 
-    The first request is also sent apart: where it takes long, so does the run, and a list says
-    how many `items` it has. Raises Refusal where any request fails.
+    The first request is also sent apart, before and after. Before, it tells how long the run has
+    to be, and how many `items` a list has. After, it waits behind what wrk has left unanswered,
+    so that the next run has MongoDB to itself. Raises Refusal where any request fails.
     """
     headers = {"Content-Type": "application/json"} | (headers or {})
     method, path, content = requests[0].split("\t")
@@ -51,10 +52,19 @@ def send(url: str, requests: list[str], seconds: int, headers: Headers | None = 
         start = time.monotonic()
         answer = http.request(method, path, content=content)
         one_takes = time.monotonic() - start
-    if not answer.is_success:
-        raise Refusal(f"{method} {path} is answered {answer.status_code}: {answer.text}")
+        if not answer.is_success:
+            raise Refusal(f"{method} {path} is answered {answer.status_code}: {answer.text}")
+        result = run_wrk(url, requests, max(seconds, math.ceil(one_takes * 5)), headers)
+        http.request(method, path, content=content)
+    if result["errors"] or not result["requests"]:
+        raise Refusal(f"{method} {path}: {result}")
+    body = answer.json() if answer.content else None
+    return result | ({"items": len(body)} if isinstance(body, list) else {})
+
+
+def run_wrk(url: str, requests: list[str], seconds: int, headers: Headers) -> Document:
     command = [find_wrk(), "--threads", "1", "--connections", str(CLIENTS), "--timeout", "600s"]
-    command += ["--duration", f"{max(seconds, math.ceil(one_takes * 10))}s"]
+    command += ["--duration", f"{seconds}s"]
     command += [each for item in headers.items() for each in ("--header", ": ".join(item))]
     command += ["--script", str(Path(__file__).with_name("load.lua")), url, "--"]
     with NamedTemporaryFile("w", encoding="utf-8") as file:
@@ -62,22 +72,23 @@ def send(url: str, requests: list[str], seconds: int, headers: Headers | None = 
         file.flush()
         wrk = subprocess.run([*command, file.name], stdout=subprocess.PIPE, text=True, check=False)
     if wrk.returncode:
-        raise Refusal(f"{method} {path}: wrk ended with status {wrk.returncode}: {wrk.stdout}")
+        raise Refusal(f"wrk ended with status {wrk.returncode}: {wrk.stdout}")
     result: Document = json.loads(wrk.stdout.splitlines()[-1])
-    if result["errors"] or not result["requests"]:
-        raise Refusal(f"{method} {path}: {wrk.stdout}")
-    body = answer.json() if answer.content else None
-    return result | ({"items": len(body)} if isinstance(body, list) else {})
+    return result
 
 
-async def measure_lag(url: str, uri: str, read_database: str, ids: list[ObjectId]) -> list[float]:
+async def measure_lag(
+    url: str, uri: str, read_database: str, ids: list[ObjectId], since: Timestamp
+) -> list[float]:
     """Note on each of these tickets, RATE a second, and return the lags in milliseconds.
 
     A lag is the time from a command's acknowledgement to the moment when a change stream of the
     read database tells that the position in the dashboard has come to the command's change. The
     next command is sent when its time has come, whatever became of those before. Those of the
-    first second do not count.
+    first second do not count, and neither do rows that are true for `since` or earlier: a rebuild
+    writes such rows.
     """
+    ours = {"$match": {"documentKey._id": {"$in": [*ids, "dashboard"]}}}
     acknowledged: dict[ObjectId, float] = {}
     visible: dict[ObjectId, float] = {}
 
@@ -92,7 +103,8 @@ async def measure_lag(url: str, uri: str, read_database: str, ids: list[ObjectId
             change = await changes.next()
             fields = change.get("fullDocument") or change["updateDescription"]["updatedFields"]
             if change["ns"]["coll"] == "ticket_reads":
-                as_of[change["documentKey"]["_id"]] = fields["as_of"]
+                if fields["as_of"] > since:
+                    as_of[change["documentKey"]["_id"]] = fields["as_of"]
             elif "at" in fields:
                 now = time.monotonic()
                 visible.update({each: now for each in as_of if as_of[each] <= fields["at"]})
@@ -101,7 +113,7 @@ async def measure_lag(url: str, uri: str, read_database: str, ids: list[ObjectId
     async with (
         AsyncMongoClient[Document](uri) as client,
         httpx2.AsyncClient(base_url=url, headers=RESPOND_ASYNC, timeout=30) as http,
-        await client[read_database].watch() as changes,
+        await client[read_database].watch([ours]) as changes,
         asyncio.timeout(len(ids) / RATE + 30),
         asyncio.TaskGroup() as tasks,
     ):

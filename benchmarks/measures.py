@@ -11,7 +11,7 @@ from random import choice
 import httpx2
 import psutil
 from bson import Timestamp
-from pymongo import MongoClient
+from pymongo import MongoClient, UpdateOne
 from pymongo.collection import Collection
 from tqdm import tqdm
 
@@ -30,11 +30,13 @@ from .services import (
     environment,
     project,
     rebuild,
+    rebuilding,
     run,
     serve,
     touch,
     wait_for_position,
     wait_until_projected,
+    wait_until_rebuilding,
 )
 
 if sys.platform != "win32":  # which uvloop does not support: there, tests only read the names below
@@ -46,6 +48,7 @@ ROUNDS_OF_LAG = 10
 SECONDS = 2
 LAG_SECONDS = 6
 LOG = 40_000  # changes
+SETTLED = 8  # seconds, after which step 4's position has come to the end of the log
 
 LISTS: dict[str, Document] = {
     "list": {},
@@ -57,6 +60,7 @@ LISTS: dict[str, Document] = {
 QUERIES = [*LISTS, "details", "dashboard"]
 COMMANDS = ["create", "patch", "status", "note"]
 EMPTY = "empty route"
+DURING_REBUILD = "step 4, during a rebuild"
 
 # What is asked and who answers it; and the load, to be called with its seconds.
 Loads = dict[tuple[str, str], Callable[[int], Document]]
@@ -79,17 +83,19 @@ def serve_all(uri: str, services: Iterable[Service]) -> Iterator[dict[Service, s
         yield {service: stack.enter_context(serve(service, uri))[0] for service in bar}
 
 
-def measure_starts(uri: str) -> Iterator[Document]:
+def measure_starts(uri: str, services: list[Service]) -> Iterator[Document]:
     """Start the steps: on the tickets of step 1 (round 0), and then on what they have built."""
-    plan = list(product(range(ROUNDS + 1), STEPS))
+    plan = list(product(range(ROUNDS + 1), services))
     for number, service in tqdm(plan, desc="Starting", unit=" starts"):
         with serve(service, uri) as (_, seconds):
             yield {"who": service.name, "round": number, "seconds": round(seconds, 3)}
+            if number == 0:
+                time.sleep(SETTLED)
 
 
-def measure_rebuilds(uri: str) -> Iterator[Document]:
+def measure_rebuilds(uri: str, services: list[Service]) -> Iterator[Document]:
     """Rebuild the read models of steps 3 and 4, while nothing else goes on."""
-    for service in STEPS[2:]:
+    for service in services[2:]:
         yield {"who": service.name} | rebuild(service, uri)
 
 
@@ -105,11 +111,11 @@ def take_turns(
 
 
 def measure_queries(
-    uri: str, services: Iterable[Service], queries: Iterable[str], seconds: int = SECONDS
+    uri: str, services: list[Service], queries: Iterable[str], seconds: int = SECONDS
 ) -> Iterator[Document]:
     """Measure the queries of the services and, where the floor is one of them, all floors."""
     with MongoClient[Document](uri) as client:
-        ids = sample_ids(client[FLOOR.database].tickets)
+        ids = sample_ids(client[services[-1].database].tickets)
     requests = {
         name: [request("GET", f"/tickets?{httpx2.QueryParams(filters)}")]
         for name, filters in LISTS.items()
@@ -170,14 +176,16 @@ def measure_commands(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
 
 
 def measure_lags(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
-    """Measure the lag of step 4's projection, with either projector."""
+    """Measure the lag of step 4's projection, with either projector and during a rebuild."""
     with MongoClient[Document](uri) as client:
 
         def lag(number: int, service: Service) -> Document:
+            since = touch(service, client)
             some = client[service.database].tickets.find({}, ["_id"], limit=RATE * LAG_SECONDS)
             ids = [ticket["_id"] for ticket in some]
+            reads = service.read_database
             try:
-                lags = uvloop.run(measure_lag(urls[service], uri, service.read_database, ids))
+                lags = uvloop.run(measure_lag(urls[service], uri, reads, ids, since))
             except (ExceptionGroup, TimeoutError) as error:
                 raise Refusal(f"{service.name} does not keep up with {RATE} a second") from error
             return {"who": service.name, "round": number, "milliseconds": lags}
@@ -186,6 +194,15 @@ def measure_lags(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
             yield lag(number, STEPS[3])
             with project(EXTERNAL, client, uri):
                 yield lag(number, EXTERNAL)
+        for number in tqdm(range(1, ROUNDS + 1), desc="Lag during a rebuild", unit=" rounds"):
+            before = touch(STEPS[3], client)
+            with rebuilding(STEPS[3], uri) as process:
+                wait_until_rebuilding(STEPS[3], client, before)
+                during = lag(number, STEPS[3])
+                if process.poll() is not None:
+                    raise Refusal("The rebuild ended before the lag was measured")
+            yield during | {"who": DURING_REBUILD}
+            wait_until_projected(STEPS[3], client)
 
 
 def measure_images(uri: str, urls: dict[Service, str]) -> Iterator[Document]:
@@ -223,8 +240,8 @@ def measure_projector(uri: str) -> Iterator[Document]:
         tickets = client[EXTERNAL.database].tickets
         ids = [ticket["_id"] for ticket in tickets.find({}, ["_id"], limit=LOG)]
         for number in tqdm(range(1, ROUNDS + 1), desc="Projector", unit=" rounds"):
-            for each in ids:
-                tickets.update_one({"_id": each}, {"$set": {"agent_note": f"Round {number}"}})
+            note = {"$set": {"agent_note": f"Round {number}"}}
+            tickets.bulk_write([UpdateOne({"_id": each}, note) for each in ids])
             last = touch(EXTERNAL, client)
             start = client[EXTERNAL.read_database].dashboard.find_one()
             assert start

@@ -10,15 +10,8 @@ from .charts import draw
 from .data import Document
 from .measures import COMMANDS, EMPTY, LISTS, QUERIES
 from .services import FLOOR, STEPS, Service
-from .tables import medians_by_size, middle, names, percentile, ratio, table, values
-from .targets import of_first_edition, reasons, targets
-
-NOTICE = """\
-> **These figures measured the first edition of the steps**, at commit `$commit`. We have
-> rewritten the four folders since then. So neither the figures nor the reasons below describe the
-> code that you see today. The next measurement will replace them.
-
-"""
+from .tables import medians_by_size, middle, names, percentile, ratio, sizes_of, table, values
+from .targets import ASYNC, FOUR, NAMES, ONE, THREE, changes_a_second, reasons, targets
 
 
 def write_report(results: Document, docs: Path) -> None:
@@ -29,14 +22,19 @@ def write_report(results: Document, docs: Path) -> None:
 
 def page_of(results: Document) -> str:
     """Return results.md."""
-    about = results["about"]
-    runs = [run for run in results["runs"] if run["tickets"] == about["full"]]
+    about, growth = results["about"], results["about growth"]
     template = Template(Path(__file__).with_name("results.md").read_text(encoding="utf-8"))
     return template.substitute(
         about,
-        notice=Template(NOTICE).substitute(about) if of_first_edition(results) else "",
-        full=f"{about['full']:,}",
+        tickets=f"{about['tickets']:,}",
+        most=f"{max(sizes_of(results['growth'])):,}",
         cores=about["machine"]["cores"],
+        most_digits=max(sizes_of(results["growth"])),
+        growth_minutes=growth["minutes"],
+        beside=growth.get("beside", ""),  # what else ran, if somebody has to say so
+        growth_date=growth["date"],
+        growth_commit=growth["commit"],
+        summary=summary(results),
         growth_pictures=pictures(
             {
                 "growth-dashboard": "Latency of the dashboard against the number of tickets",
@@ -47,14 +45,19 @@ def page_of(results: Document) -> str:
             {f"commands-{what}": f"Commands a second, by step: {what}" for what in COMMANDS}
         ),
         lag_picture=pictures({"lag": "How soon the read side shows a command"}),
+        at_a_glance=at_a_glance(results),
         targets=aims(results),
-        queries=figures(runs, QUERIES),
-        time_of_queries=time_spent(runs, QUERIES, STEPS[2:]),
-        growth=growth(results["runs"]),
-        commands=figures(runs, COMMANDS),
-        time_of_commands=time_spent(runs, COMMANDS, STEPS),
-        caught_up_after=f"{max(run.get('caught_up_after', 0) for run in runs):.1f}",
+        queries=figures(results["queries"], QUERIES),
+        dashboard_of_step_3=f"{ratio(results['queries'], THREE, ONE, what='dashboard'):.1f}",
+        time_of_queries=time_spent(results["queries"], QUERIES, STEPS[2:]),
+        growth=growth_by_size(results["growth"]),
+        commands=figures(results["commands"], COMMANDS),
+        time_of_commands=time_spent(results["queries"] + results["commands"], COMMANDS, STEPS),
+        caught_up_after=f"{max(r.get('caught_up_after', 0) for r in results['commands']):.1f}",
         short=figures(results["short"], ["list"]),
+        images=images(results["images"]),
+        projector=f"{median(changes_a_second(results)):,.0f}",
+        changes=f"{results['projector'][0]['changes']:,}",
         lags=lags(results["lags"]),
         starts=starts(results["starts"]),
         rebuilds=rebuilds(results["rebuilds"]),
@@ -63,10 +66,53 @@ def page_of(results: Document) -> str:
     )
 
 
+def summary(results: Document) -> str:
+    """Return three sentences: what is gained, what commands pay for it, and what a lag saves."""
+
+    tickets, queries = f"{results['about']['tickets']:,}", results["queries"]
+    dashboards, lists = (ratio(queries, FOUR, ONE, what=what) for what in ("dashboard", "list"))
+
+    def share(who: str) -> str:
+        ratios = [100 * ratio(results["commands"], who, ONE, what=what) for what in COMMANDS]
+        return f"{min(ratios):.0f} to {max(ratios):.0f} %"
+
+    return (
+        f"With {tickets} tickets, step 4 answers {dashboards:,.0f} times as many dashboards as "
+        f"step 1, and {lists:.1f} times as many lists. Commands pay for it: step 3 takes "
+        f"{share(THREE)} as many as step 1, and step 4 takes {share(FOUR)}. A client that does "
+        f"not wait for the projection gets {share(ASYNC)}, and its list is a moment old."
+    )
+
+
+def at_a_glance(results: Document) -> str:
+    """Return a table of what each step gains and costs."""
+    tickets, most = results["about"]["tickets"], max(sizes_of(results["growth"]))
+
+    def speeds(kind: str, what: str) -> list[str]:
+        return [f"{middle(results[kind], 'per_second', what=what, who=who):,.0f}" for who in NAMES]
+
+    starts = [values(results["starts"], "seconds", who=who, tickets=most) for who in NAMES]
+    lags = [lag for each in values(results["lags"], "milliseconds", who=FOUR) for lag in each]
+    return table(
+        [f"with {tickets:,} tickets", *NAMES],
+        [
+            ["lists a second", *speeds("queries", "list")],
+            ["lists with `has_note=true` a second", *speeds("queries", "list, has_note=true")],
+            ["dashboards a second", *speeds("queries", "dashboard")],
+            ["creates a second", *speeds("commands", "create")],
+            ["changes (`PATCH`) a second", *speeds("commands", "patch")],
+            ["lag in ms, 99 of 100 commands", *["none"] * 3, f"{percentile(lags, 99):.1f}"],
+            [f"**with {most:,} tickets**", *[""] * 4],
+            ["first start, seconds", *(f"{first:,.1f}" for first, *_ in starts)],
+            ["later starts, seconds", *(f"{median(later):,.1f}" for _, *later in starts)],
+        ],
+    )
+
+
 def aims(results: Document) -> str:
     """Return a table of the targets, and the reason for each that is missed."""
     rows, missed = [], []
-    known = reasons(results)
+    known = reasons()
     for what, bound, figure, met in targets(results):
         rows.append([what, bound, figure, "yes" if met else "**no**"])
         if not met:
@@ -77,38 +123,42 @@ def aims(results: Document) -> str:
 def pictures(panels: dict[str, str]) -> str:
     """Return the panels in a row. Where there is no room for that, one is below the other."""
     return "\n".join(
-        f"""<picture>
+        f'''<picture>
   <source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">
   <img alt="{says}" src="{name}-light.svg">
-</picture>"""
+</picture>'''
         for name, says in panels.items()
     )
 
 
 def figures(runs: list[Document], whats: list[str]) -> str:
     """Return tables of throughput, of its ratio to step 1, and of latency."""
+    whos = names([run for run in runs if run["what"] in whats])
 
     def per_second(what: str, who: str) -> str:
         rounds = values(runs, "per_second", what=what, who=who)
-        return f"{median(rounds):,.0f} ({min(rounds):,.0f} to {max(rounds):,.0f})"
+        half = (max(rounds) - min(rounds)) / 2
+        return f"{median(rounds):,.0f} ± {half / median(rounds):.0%}"
 
     def to_step_1(what: str, who: str) -> str:
-        return f"{ratio(runs, who, STEPS[0].name, what=what):,.2f}"
+        return f"{ratio(runs, who, ONE, what=what):,.2f}"
 
     def latency(what: str, who: str) -> str:
         p50, p99 = (middle(runs, key, what=what, who=who) for key in ("p50_ms", "p99_ms"))
         return f"{p50:,.1f} / {p99:,.1f}"
 
-    def by_what(title: str, cell: Callable[[str, str], str]) -> str:
-        whos = names([run for run in runs if run["what"] in whats])
-        rows = ([who, *(cell(what, who) for what in whats)] for who in whos)
-        return f"{title}:\n\n{table(['', *whats], rows)}"
+    def show(title: str, cell: Callable[[str, str], str]) -> str:
+        if len(whos) < len(whats):  # so that the table is long, and not wide
+            head, rows = whos, ([what, *(cell(what, who) for who in whos)] for what in whats)
+        else:
+            head, rows = whats, ([who, *(cell(what, who) for what in whats)] for who in whos)
+        return f"{title}:\n\n{table(['', *head], rows)}"
 
     return "\n\n".join(
         (
-            by_what("Requests a second", per_second),
-            by_what("The same, as a ratio to step 1", to_step_1),
-            by_what("Latency in ms, median / 99th percentile", latency),
+            show("Requests a second", per_second),
+            show("The same, as a ratio to step 1", to_step_1),
+            show("Latency in ms, median / 99th percentile", latency),
         )
     )
 
@@ -131,8 +181,8 @@ def time_spent(runs: list[Document], whats: list[str], steps: list[Service]) -> 
     return table(head, rows)
 
 
-def growth(runs: list[Document]) -> str:
-    sizes = sorted({run["tickets"] for run in runs})
+def growth_by_size(runs: list[Document]) -> str:
+    sizes = sizes_of(runs)
 
     def row(what: str, who: str) -> list[str]:
         cells = []
@@ -144,6 +194,23 @@ def growth(runs: list[Document]) -> str:
     head = ["", "", *(f"{size:,} tickets" for size in sizes)]
     whats = [*LISTS, "dashboard"]
     return table(head, (row(what, service.name) for what in whats for service in STEPS))
+
+
+def images(records: list[Document]) -> str:
+    """Return a table of what pre-images cost the commands of step 1."""
+
+    def row(who: str) -> list[str]:
+        speed = middle(records, "per_second", who=who)
+        sizes = [each["image_bytes"] / each["requests"] for each in records if each["who"] == who]
+        return [
+            who,
+            f"{speed:,.0f}",
+            f"{ratio(records, who, ONE):.2f}",
+            f"{median(sizes):,.0f}",
+        ]
+
+    head = ["", "PATCH a second", "to step 1", "bytes of pre-images a change"]
+    return table(head, (row(who) for who in names(records)))
 
 
 def lags(records: list[Document]) -> str:
@@ -164,8 +231,7 @@ def starts(records: list[Document]) -> str:
         return [who, f"{size:,}", f"{first:,.1f}", f"{size / first:,.0f}", f"{median(later):,.1f}"]
 
     head = ["", "tickets", "first start, s", "tickets a second", "later starts, s"]
-    sizes = sorted({each["tickets"] for each in records})
-    return table(head, (row(who, size) for who in names(records) for size in sizes))
+    return table(head, (row(who, size) for who in names(records) for size in sizes_of(records)))
 
 
 def rebuilds(records: list[Document]) -> str:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx2
@@ -40,7 +40,8 @@ STEPS = [
     Service("step 3", "step_03_projections.main:app", "bench_3"),
     Service("step 4", "step_04_full_cqrs.main:app", "bench_4"),
 ]
-QUERY_SIDE = Service("step 4, query side alone", "step_04_full_cqrs.query_api:app", "bench_apart")
+# The same on one collection of tickets, as readers hop from step to step.
+SHARED = [replace(step, database="bench_shared") for step in STEPS]
 EXTERNAL = Service("step 4, external projector", "benchmarks.both_sides:app", "bench_apart")
 FLOOR = Service("driver call only", "benchmarks.floors:app", "bench_4")
 FLOOR_OF_COMMANDS = Service("driver call only", "benchmarks.floors:app", "bench_floor")
@@ -121,17 +122,30 @@ def wait_for_position(service: Service, client: MongoClient[Document], moment: T
         time.sleep(0.01)
 
 
+def rebuilding(service: Service, uri: str) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+    """Rebuild a read model beside what the block does."""
+    return run(f"{service.app.partition('.')[0]}.rebuild", **environment(service, uri))
+
+
+def wait_until_rebuilding(
+    service: Service, client: MongoClient[Document], moment: Timestamp
+) -> None:
+    """Wait until a rebuild that began after a moment in MongoDB's log has written rows."""
+    rows = client[service.read_database].ticket_reads
+    while rows.find_one({"as_of": {"$gt": moment}}) is None:
+        time.sleep(0.1)
+
+
 def rebuild(service: Service, uri: str) -> Document:
     """Rebuild a read model; return the seconds that it took and the most memory it had."""
-    module = f"{service.app.partition('.')[0]}.rebuild"
     peak = 0
     start = time.monotonic()
-    with run(module, **environment(service, uri)) as process:
+    with rebuilding(service, uri) as process:
         while process.poll() is None:
             # Looked at again and again, since ru_maxrss would also count what we had as we forked.
             with suppress(psutil.Error):
                 peak = max(peak, psutil.Process(process.pid).memory_info().rss)
             time.sleep(0.02)
     if process.returncode:
-        raise Refusal(f"{module} ended with status {process.returncode}")
+        raise Refusal(f"The rebuild of {service.name} ended with status {process.returncode}")
     return {"seconds": round(time.monotonic() - start, 3), "peak_mb": round(peak / 1e6, 1)}

@@ -28,13 +28,17 @@ def percentile(numbers: list[float], which: int) -> float:
     return quantiles(numbers, n=100)[which - 1]
 
 
+def sizes_of(records: list[Document]) -> list[int]:
+    """Return the numbers of tickets that were measured, the smallest first."""
+    return sorted({record["tickets"] for record in records})
+
+
 def medians_by_size(records: list[Document], what: str, who: str) -> dict[int, float]:
     """Return the median latency at each size where the answer, if a list, is a full page."""
-    sizes = sorted({run["tickets"] for run in records})
     full_page = {"what": what, "who": who} | ({"items": 20} if what.startswith("list") else {})
     return {
         size: middle(records, "p50_ms", tickets=size, **full_page)
-        for size in sizes
+        for size in sizes_of(records)
         if values(records, "p50_ms", tickets=size, **full_page)
     }
 

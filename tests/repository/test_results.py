@@ -1,15 +1,34 @@
-"""The page of results is made from the stored results, and says what they are about."""
+"""The page of results is made of the stored results, and these are whole."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import to_lines
-from benchmarks.report import page_of, write_report
+from benchmarks.__main__ import sizes_up_to, to_lines
+from benchmarks.measures import (
+    COMMANDS,
+    DURING_REBUILD,
+    EMPTY,
+    LISTS,
+    QUERIES,
+    ROUNDS,
+    ROUNDS_OF_COMMANDS,
+    ROUNDS_OF_LAG,
+)
+from benchmarks.report import write_report
+from benchmarks.services import EXTERNAL, FLOOR
+from benchmarks.targets import ASYNC, FOUR, NAMES, ONE, THREE, reasons, targets
 
 REPOSITORY = Path(__file__).parent.parent.parent
 RESULTS = json.loads(REPOSITORY.joinpath("benchmarks/results.json").read_text())
+
+SIZES = [1_000, 10_000, 100_000, 1_000_000]
+TURNS, TURNS_OF_COMMANDS, TURNS_OF_LAG = (
+    range(1, rounds + 1) for rounds in (ROUNDS, ROUNDS_OF_COMMANDS, ROUNDS_OF_LAG)
+)
+BESIDES_STEPS = [FLOOR.name, ASYNC, EXTERNAL.name, f"{EXTERNAL.name}, respond-async"]
 
 
 def test_the_page_of_results_is_made_of_the_stored_results(tmp_path: Path) -> None:
@@ -34,10 +53,52 @@ def test_each_measurement_has_a_line_of_its_own() -> None:
     assert set(map(json.dumps, measurements)) <= {line.rstrip(",") for line in stored.splitlines()}
 
 
-@pytest.mark.parametrize("commit", ["90230f66463c", "0123456789ab"])
-def test_the_page_says_on_top_if_it_measured_the_first_edition(commit: str) -> None:
-    page = page_of(RESULTS | {"about": RESULTS["about"] | {"commit": commit}})
-    title = "# What each step costs and gains\n\n"
-    notice = f"> **These figures measured the first edition of the steps**, at commit `{commit}`."
-    assert page.startswith(title + notice) == (commit == "90230f66463c")
-    assert ("its mark has to come off again" in page) == (commit == "90230f66463c")
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    [
+        (
+            "queries",
+            ["what", "who", "round"],
+            [
+                *product(QUERIES, [*NAMES, FLOOR.name, "bare driver loop"], TURNS),
+                *product(["nothing"], [EMPTY], TURNS),
+            ],
+        ),
+        (
+            "commands",
+            ["what", "who", "round"],
+            product(COMMANDS, [*NAMES, *BESIDES_STEPS], TURNS_OF_COMMANDS),
+        ),
+        ("short", ["who", "round"], product(NAMES, TURNS)),
+        (
+            "lags",
+            ["who", "round"],
+            [*product([FOUR, EXTERNAL.name], TURNS_OF_LAG), *product([DURING_REBUILD], TURNS)],
+        ),
+        ("images", ["who", "round"], product([ONE, f"{ONE}, with pre-images"], TURNS_OF_COMMANDS)),
+        ("projector", ["round"], product(TURNS)),
+        (
+            "growth",
+            ["tickets", "what", "who", "round"],
+            product(SIZES, [*LISTS, "dashboard"], NAMES, TURNS),
+        ),
+        ("starts", ["tickets", "who", "round"], product(SIZES, NAMES, range(ROUNDS + 1))),
+        ("rebuilds", ["tickets", "who"], product(SIZES, [THREE, FOUR])),
+    ],
+)
+def test_each_size_step_and_measure_has_a_measurement_of_its_own(
+    kind: str, fields: list[str], expected: list[tuple[object, ...]]
+) -> None:
+    measured = [tuple(record[field] for field in fields) for record in RESULTS[kind]]
+    assert sorted(measured) == sorted(expected)
+
+
+def test_growth_is_measured_in_powers_of_ten() -> None:
+    assert sizes_up_to(1_000_000) == SIZES
+    assert sizes_up_to(25_000) == [1_000, 10_000, 25_000]
+    assert sizes_up_to(1_000) == [1_000]
+
+
+def test_a_target_that_is_missed_has_its_reason_and_no_other_has_one() -> None:
+    missed = {what for what, *_, met in targets(RESULTS) if not met}
+    assert missed == set(reasons())
