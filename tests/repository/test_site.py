@@ -173,7 +173,9 @@ def test_a_block_that_moved_is_folded_to_one_line_that_says_where_it_went(
 def test_a_link_to_some_lines_tints_these_and_no_other(site: Path, browser: Browser) -> None:
     with opened(browser, site / "index.html") as tab:
         tab.locator("a[href*='?lines=']").first.click()
+        tab.wait_for_url(re.compile(r"\?lines="))
         first, last = map(int, tab.url.partition("?lines=")[2].partition("#")[0].split("-"))
+        expect(tab.locator(".hll")).to_have_count(last - first + 1)
         tinted = [line.get_attribute("id") for line in tab.locator(".hll").all()]
         assert tinted == [f"line-0-{number}" for number in range(first, last + 1)]
 
