@@ -32,6 +32,7 @@ PAGES = [  # one of each kind
     "index.html",
     "step_03_projections/projections.py.html",
     "diffs/2-3.html",
+    "exercises/index.html",
     "docs/what-is-proved.html",
 ]
 
@@ -291,17 +292,18 @@ def test_a_definition_that_moves_is_shown_as_moved() -> None:
 def test_a_block_moves_as_a_whole_and_what_is_alike_by_chance_does_not(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     block = ["def find(ticket):", "    if ticket is None:", "        raise TicketNotFound"]
+    alike = ["    if ticket.closed:", "        return"]
     write(old / "main.py", "async def get_ticket():", "    return 1", *block, "", "find(1)")
+    write(old / "queries.py", "def find_one(ticket):", *alike)
     write(new / "main.py", "async def get_ticket():", "    return find()")
-    write(new / "commands.py", *block)
-    write(new / "queries.py", "def find_all(ticket):", "    if ticket is None:", "        raise")
+    write(new / "commands.py", *block, "", "", "def close(ticket):", *alike)
     moved: dict[tuple[str, Place | None], list[str]] = {}
     for diff in compare(old, new):
         for line in diff.moved:
             moved.setdefault((diff.name, line.moved), []).append(line.text)
     assert moved == {
         ("main.py", Place("commands.py", 1, 3)): [*block, ""],
-        ("commands.py", Place("main.py", 3, 5)): block,
+        ("commands.py", Place("main.py", 3, 5)): [*block, "", ""],
     }
 
 
@@ -329,6 +331,12 @@ def test_steps_that_are_not_neighbours_have_the_reasons_of_the_steps_between() -
         for name in ("commands.py", "projections.py", "schemas.py")
     }
     assert steps == {"commands.py": {2, 3}, "projections.py": {3}, "schemas.py": {2}}
+
+
+def test_a_reason_of_a_later_step_takes_the_place_of_an_earlier_one() -> None:
+    diffs = {diff.name: diff for diff in compare_steps(REPOSITORY, 2, 4)}
+    reasons = [line.reasons for line in diffs["rebuild.py"].lines if line.reasons]
+    assert [{reason.step for reason in each} for each in reasons] == [{4}] * len(reasons)
 
 
 def write(file: Path, *lines: str) -> None:

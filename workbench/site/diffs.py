@@ -177,7 +177,8 @@ def comparable(lines: list[Line], sign: str) -> list[object]:
 
 
 def mark_block(lines: list[Line], others: list[Line]) -> None:
-    place = Place(others[0].file, others[0].number, others[-1].number)
+    numbers = [other.number for other in others if other.text]
+    place = Place(others[0].file, numbers[0], numbers[-1])
     for line in lines:
         line.moved = place
 
