@@ -15,7 +15,7 @@ from ..support.recount import Document, recount, served, tickets_of_step_1
 from ..support.requests import add_note, change_status, create, patch, read
 from ..support.servers import STEPS, run_to_end, wait_until
 
-# Each step is followed by each, also by itself, and comes again after each.
+# Each step is followed by each, also by itself.
 WALKS = [(1, 1, 2, 1, 3, 1), (1, 4, 2, 2, 3, 2), (2, 4, 3, 3, 4, 4, 1)]
 EACH_FIRST = [(1, 4, 3), (2, 3, 4), (3, 4, 2), (4, 3, 1)]
 CLOCKS = [timedelta(), timedelta(days=1), timedelta(minutes=-2)]  # compared with ours
