@@ -26,7 +26,7 @@ from workbench.errors import Refusal
 from workbench.mongod import free_port, start_mongod
 
 from .data import Document
-from .load import CLIENTS, RATE, wrk_version
+from .load import CLIENTS, RATE, find_wrk, wrk_version
 from .measures import (
     LISTS,
     QUERIES,
@@ -41,14 +41,7 @@ from .measures import (
     store,
 )
 from .report import write_report
-from .services import (
-    EXTERNAL,
-    FLOOR,
-    FLOOR_OF_COMMANDS,
-    REPOSITORY,
-    SHARED,
-    STEPS,
-)
+from .services import EXTERNAL, FLOOR, FLOOR_OF_COMMANDS, REPOSITORY, SHARED, STEPS
 
 RESULTS = REPOSITORY / "benchmarks" / "results.json"
 SCRATCH = REPOSITORY / ".benchmarks"  # not where temporary files live, which may be in memory
@@ -170,6 +163,7 @@ def main() -> None:
     try:
         results = json.loads(RESULTS.read_text())
         if not sys.argv[1:]:
+            find_wrk()  # before minutes go by
             most = tickets_asked_for()
             began = time.monotonic()
             new = measure_growth(most) if most else measure()

@@ -72,7 +72,7 @@ def run_wrk(url: str, requests: list[str], seconds: int, headers: Headers) -> Do
         file.flush()
         wrk = subprocess.run([*command, file.name], stdout=subprocess.PIPE, text=True, check=False)
     if wrk.returncode:
-        raise Refusal(f"wrk ended with status {wrk.returncode}: {wrk.stdout}")
+        raise Refusal(f"{url}: wrk ended with status {wrk.returncode}: {wrk.stdout}")
     result: Document = json.loads(wrk.stdout.splitlines()[-1])
     return result
 

@@ -246,7 +246,8 @@ def measure_projector(uri: str) -> Iterator[Document]:
             start = client[EXTERNAL.read_database].dashboard.find_one()
             assert start
             with run("step_04_full_cqrs.projector", **environment(EXTERNAL, uri)) as process:
-                psutil.Process(process.pid).cpu_affinity([0])
+                if sys.platform != "darwin":  # where no process can be bound to a core
+                    psutil.Process(process.pid).cpu_affinity([0])
                 # From the first batch on, so that Python's own start does not count.
                 later = Timestamp(start["at"].time, start["at"].inc + 1)
                 wait_for_position(EXTERNAL, client, later)

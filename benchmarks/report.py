@@ -27,9 +27,8 @@ def page_of(results: Document) -> str:
     return template.substitute(
         about,
         tickets=f"{about['tickets']:,}",
-        most=f"{max(sizes_of(results['growth'])):,}",
         cores=about["machine"]["cores"],
-        most_digits=max(sizes_of(results["growth"])),
+        most=max(sizes_of(results["growth"])),
         growth_minutes=growth["minutes"],
         beside=growth.get("beside", ""),  # what else ran, if somebody has to say so
         growth_date=growth["date"],

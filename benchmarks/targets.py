@@ -10,7 +10,8 @@ from .measures import COMMANDS, LISTS
 from .services import FLOOR, STEPS
 from .tables import medians_by_size, middle, percentile, ratio, sizes_of, values
 
-NAMES = ONE, TWO, THREE, FOUR = [service.name for service in STEPS]
+NAMES = [service.name for service in STEPS]
+ONE, TWO, THREE, FOUR = NAMES
 ASYNC = f"{FOUR}, respond-async"
 BOTH = (THREE, FOUR)
 
