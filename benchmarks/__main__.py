@@ -95,7 +95,7 @@ def sizes_up_to(most: int) -> list[int]:
 
 @contextmanager
 def start_database() -> Iterator[str]:
-    """Run a mongod of its own, with nothing in it, until the block ends; yield its URI."""
+    """Run a separate, empty mongod until the block ends. Yield its URI."""
     SCRATCH.mkdir(exist_ok=True)
     with (
         TemporaryDirectory(dir=SCRATCH) as folder,
@@ -184,7 +184,7 @@ def tickets_asked_for() -> int | None:
     if tickets is None:
         return None
     if not tickets.isdecimal() or int(tickets) < 1000:
-        raise Refusal(f"TICKETS is {tickets!r}, but is to be a number from 1000 up")
+        raise Refusal(f"TICKETS is {tickets!r}, but must be a number, 1000 or more")
     return int(tickets)
 
 

@@ -48,7 +48,7 @@ LINES = ["o-", "s--", "o-", "s--"]  # since neighbours lie on each other
 def draw(results: Document, docs: Path) -> None:
     """Draw each panel in both themes, as SVG files in this folder.
 
-    A panel is a file of its own, so that on a phone one stands below the other.
+    Each panel is a separate file. So a phone can show one below the other.
     """
     panels: dict[str, Callable[[], Figure]] = {
         "growth-dashboard": lambda: draw_growth(results["growth"], "dashboard"),

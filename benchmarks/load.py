@@ -82,11 +82,10 @@ async def measure_lag(
 ) -> list[float]:
     """Note on each of these tickets, RATE a second, and return the lags in milliseconds.
 
-    A lag is the time from a command's acknowledgement to the moment when a change stream of the
-    read database tells that the position in the dashboard has come to the command's change. The
-    next command is sent when its time has come, whatever became of those before. Those of the
-    first second do not count, and neither do rows that are true for `since` or earlier: a rebuild
-    writes such rows.
+    A lag begins when a command is acknowledged. It ends when a change stream of the read database
+    shows that the position in the dashboard has come to the command's change. The commands do not
+    wait for each other: each is sent at its time. We do not count the first second. We do not
+    count rows that are true for `since` or earlier, because a rebuild writes such rows.
     """
     ours = {"$match": {"documentKey._id": {"$in": [*ids, "dashboard"]}}}
     acknowledged: dict[ObjectId, float] = {}

@@ -1,4 +1,4 @@
-"""What is measured: one function a kind, each of which returns its records."""
+"""What is measured. There is a function for each kind, and it returns the records."""
 
 import sys
 import time

@@ -120,7 +120,7 @@ def aims(results: Document) -> str:
 
 
 def pictures(panels: dict[str, str]) -> str:
-    """Return the panels in a row. Where there is no room for that, one is below the other."""
+    """Return the panels in a row. If there is no room, one is below the other."""
     return "\n".join(
         f'''<picture>
   <source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">

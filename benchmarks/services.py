@@ -1,4 +1,4 @@
-"""The processes that are measured: served as users serve them, ended whatever happens."""
+"""The processes that are measured: served as users serve them, and always ended."""
 
 import os
 import subprocess
@@ -118,7 +118,7 @@ def wait_for_position(service: Service, client: MongoClient[Document], moment: T
     dashboard = client[service.read_database].dashboard
     while dashboard.find_one({"at": {"$gte": moment}}) is None:
         if time.monotonic() > deadline:
-            raise Refusal(f"{service.name} does not get done with its changes")
+            raise Refusal(f"{service.name} did not project all its changes in time")
         time.sleep(0.01)
 
 

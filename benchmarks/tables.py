@@ -49,6 +49,6 @@ def names(records: list[Document]) -> list[str]:
 
 
 def table(head: list[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a Markdown table whose columns, but for the first, are figures."""
+    """Return a Markdown table. All columns except the first have figures."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)

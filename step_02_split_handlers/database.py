@@ -30,9 +30,9 @@ def database_name() -> str:
 
 @asynccontextmanager
 async def connect(uri: str | None, name: str) -> AsyncIterator[Database]:
-    """Open the database `name` at `uri`, or in memory where `uri` is None.
+    """Open the database `name` at `uri`, or in memory if `uri` is None.
 
-    Nothing is sent yet. Operations raise ConnectionFailure where MongoDB cannot be reached.
+    Nothing is sent yet. Operations raise ConnectionFailure if MongoDB cannot be reached.
     """
     if uri is None:
         logger.warning("MONGODB_URI is not set: tickets are kept in memory, for one worker only")

@@ -71,7 +71,7 @@ async def add_agent_note(db: Database, ticket_id: str, command: AddAgentNote) ->
 async def change(db: Database, ticket_id: str, fields: Document) -> Document:
     """Change these fields of a ticket, all or none, and return the whole ticket.
 
-    Raises TicketNotFound, or ClosedTicketReopened where the rule forbids the change.
+    Raises TicketNotFound, or ClosedTicketReopened if the rule forbids the change.
     """
     query: Document = {"_id": ObjectId(ticket_id)}
     if fields.get("status") in ("open", "triaged"):

@@ -10,7 +10,7 @@ from .schemas import TicketListItem, make_preview
 def to_row(ticket: Document) -> Document:
     """Return the row of a ticket: what the list shows of it.
 
-    Raises an error where somebody made the ticket unreadable by hand.
+    Raises an error if somebody made the ticket unreadable by hand.
     """
     row = {
         "_id": ticket["_id"],

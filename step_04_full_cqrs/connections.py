@@ -14,7 +14,7 @@ from .database import Database, connect, database_name, mongodb_uri
 async def connect_both(*, in_memory: bool = False) -> AsyncIterator[tuple[Database, Database]]:
     """Open the database that commands write and the one that queries read.
 
-    Nothing is sent yet. Ends the process with a clear line where the environment is wrong.
+    Nothing is sent yet. Ends the process with a clear line if the environment is wrong.
     Without a MONGODB_URI both are in memory, which only helps a process that does everything.
     """
     uri, name = mongodb_uri(), database_name()
@@ -35,7 +35,7 @@ async def connect_both(*, in_memory: bool = False) -> AsyncIterator[tuple[Databa
 async def cluster_time(write: Database) -> Timestamp:
     """Return how far MongoDB's log has come.
 
-    Ends the process with a clear line where MongoDB keeps no log.
+    Ends the process with a clear line if MongoDB keeps no log.
     """
     now: Timestamp | None = (await write.command("ping")).get("operationTime")
     if now is None:

@@ -94,10 +94,10 @@ async def follow(write: Database, read: Database, until: Timestamp | None = None
 
 
 async def changes_after(position: Document, write: Database) -> AsyncGenerator[list[Document]]:
-    """Yield the changes of tickets in batches, and an empty one whenever none comes for 0.1 s.
+    """Yield the changes of tickets in batches. If none comes for 0.1 s, the batch is empty.
 
-    Each has the ticket as it was before and after. Raises OperationFailure where the log does
-    not go on.
+    A change has the ticket before and after it. Raises OperationFailure if the log does not go
+    on from the position.
     """
     images = {"fullDocument": "required", "fullDocumentBeforeChange": "required"}
     needed = ["operationType", "clusterTime", "documentKey", "fullDocument"]

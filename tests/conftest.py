@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def is_quick(item: pytest.Item) -> bool:
-    """Tell whether a test needs neither a real mongod nor much time."""
+    """Tell whether a test needs no real mongod and little time."""
     assert isinstance(item, pytest.Function)
     on_mongod = hasattr(item, "callspec") and item.callspec.params.get("engine") == "mongod"
     return not (on_mongod or "mongod" in item.fixturenames or item.get_closest_marker("slow"))

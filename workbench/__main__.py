@@ -56,11 +56,10 @@ app = typer.Typer(help=__doc__, add_completion=False, pretty_exceptions_enable=F
 
 @app.command()
 def run(step: Step) -> None:
-    """Serve a step on 127.0.0.1:8000, reloading it when its code changes, until Ctrl-C.
+    """Serve a step on 127.0.0.1:8000 until Ctrl-C. It starts again when you save a change.
 
-    Beside the step's own routes there is a page to use it with, /desk.
-    The step works on MONGODB_URI where that is set, else on a local mongod whose data stays
-    in .mongodb/ from run to run and from step to step.
+    /desk is a page to use the step with. The tickets are in the MongoDB at MONGODB_URI. If that
+    is not set, we start a local mongod. All steps share its data, and it stays in .mongodb.
     """
     with suppress(KeyboardInterrupt), sole_run() as records:
         if is_taken(SERVICE_PORT):
@@ -69,10 +68,10 @@ def run(step: Step) -> None:
             if variable in os.environ:
                 ping(variable)
         with mongodb() as environment:
-            print(f"Step {step}, to be tried at {service_url()}/desk (or /docs)", flush=True)
+            print(f"Step {step}: open {service_url()}/desk (or /docs)", flush=True)
             environment |= {"STEP": STEPS[step], "RECORDS": str(records)}
             if step == 4 and "MONGODB_URI" in environment and "READ_MONGODB_URI" not in os.environ:
-                print("The projector runs as a process of its own: pause it at /desk", flush=True)
+                print("The projector is a separate process: you can pause it at /desk", flush=True)
                 environment["PROJECTOR"] = "apart"
             command = [sys.executable, "-m", "uvicorn", "workbench.desk:app"]
             command += ["--port", str(SERVICE_PORT)]
@@ -91,9 +90,9 @@ def mongo() -> None:
 
 @app.command()
 def seed(tickets: Annotated[int, typer.Option(min=1)] = 1000) -> None:
-    """Send believable tickets to the step that is running, or store them for the next one.
+    """Send tickets that look like real ones to the step that runs.
 
-    Those that are stored are dated over the last weeks.
+    If no step runs, store them for the next one, with dates of the last weeks.
     """
     if is_taken(SERVICE_PORT):
         asyncio.run(send_tickets(service_url(), tickets))
@@ -109,7 +108,7 @@ def seed(tickets: Annotated[int, typer.Option(min=1)] = 1000) -> None:
 
 @app.command()
 def diff(old: Step, new: Step) -> None:
-    """Show what the code of one step has that another has not, as git shows it."""
+    """Show what changes in the code from one step to another, as a git diff."""
     with TemporaryDirectory() as folder:
         for step in STEPS[old], STEPS[new]:
             # We compare copies: in the folders, git would also compare what Python has compiled.
@@ -121,15 +120,15 @@ def diff(old: Step, new: Step) -> None:
 
 @app.command("compare")
 def print_comparison(tickets: Annotated[int, typer.Option(min=1)] = 1000) -> None:
-    """Print what each request makes MongoDB do, step by step, with so many tickets."""
+    """Print what each request makes MongoDB do in each step, with this number of tickets."""
     Console().print(to_table(compare(STEPS, tickets)))
 
 
 @app.command()
 def site() -> None:
-    """Build the walkthrough site, which opens from disk and needs no network."""
+    """Build the site. You can open it from disk, and it needs no network."""
     build_site(REPOSITORY, SITE)
-    print(f"To be opened in a browser: {SITE / 'index.html'}")
+    print(f"Open this in your browser: {SITE / 'index.html'}")
 
 
 @contextmanager

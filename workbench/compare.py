@@ -30,8 +30,8 @@ NOW = datetime(2026, 11, 20, 17, tzinfo=UTC)
 PATIENCE = 60  # seconds
 NOTE = (
     "Examined and written are numbers of documents. KB is the BSON of the documents that "
-    "MongoDB returned. Left out: the look-ups of how far the read side is, each of which serves "
-    "all commands that wait; the projector's empty batches, and the upkeep of its position."
+    "MongoDB returned. Not counted: commands that wait look up the position, all with one "
+    "look-up. A projector with nothing to do looks at the log, and moves its position."
 )
 
 Document = dict[str, Any]

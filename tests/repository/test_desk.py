@@ -305,7 +305,7 @@ def test_what_changes_nothing_says_so(page: Page, desk: Server) -> None:
     ):
         button(page, name).click()
         expect(said(page)).to_have_text(
-            re.compile(rf"^Unchanged but for its time\. {reason}\. Answered in \d+ ms; the list ")
+            re.compile(rf"^Only its time has changed\. {reason}\. Answered in \d+ ms; the list ")
         )
     page.get_by_role("textbox", name="Note").fill("Called twice")
     button(page, "Save note").click()

@@ -278,7 +278,7 @@ def test_a_paused_projector_leaves_the_list_stale_until_it_is_resumed(
     headers = {"Prefer": "respond-async"}
     desk.http.post(f"/tickets/{theirs['id']}/agent-note", json=note, headers=headers)
     expect(rows(page).filter(has_text="Of another client")).to_contain_text(
-        "Stale: the list tells of no note; the ticket has one."
+        "Stale: the list says that there is no note; the ticket has one."
     )
 
     button(page, "Resume the projector").click()

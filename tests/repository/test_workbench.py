@@ -432,7 +432,7 @@ def test_a_first_start_that_is_refused_ends_the_run_with_its_status_and_leaves_n
             assert workbench.wait(20) == 7
             assert not processes(tmp_path)
     [line] = log.read_text().splitlines()
-    assert line.startswith("Step 1, to be tried at ")
+    assert line.startswith("Step 1: open ")
 
 
 def test_after_an_edit_that_breaks_a_step_the_run_waits_for_one_that_mends_it(

@@ -39,7 +39,7 @@ class Jumps(SelectSelector):
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps."""
+    """An event loop with a clock that jumps."""
 
     def __init__(self) -> None:
         self._jumps = Jumps()

@@ -36,7 +36,7 @@ TROUBLE = (
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("share", range(SHARES))
-def test_whatever_meets_and_dies_the_read_side_is_what_the_log_adds_up_to(
+def test_after_any_races_and_crashes_the_read_side_is_what_the_log_adds_up_to(
     share: int, lane: Lane, record_property: Callable[[str, object], None]
 ) -> None:
     happened = Counter[str]()

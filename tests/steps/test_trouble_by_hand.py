@@ -40,7 +40,7 @@ def nested(depth: int) -> Document:
     return {"deeper": nested(depth - 1)} if depth else {}
 
 
-# Neither shown nor counted.
+# It is not shown, and it is not counted.
 STATUSLESS = [
     {"_id": ObjectId()},
     without("status"),

@@ -33,9 +33,9 @@ STEP = os.environ["STEP"]
 NUMBER = int(STEP.removeprefix("step_")[:2])
 NAMES = {
     1: ("CRUD", "Every route talks to MongoDB itself."),
-    2: ("Split handlers", "Commands and queries apart, in files of their own."),
-    3: ("Projections", "Each command writes its ticket, and a row with what the list shows of it."),
-    4: ("Full CQRS", "A projector follows MongoDB's log, and prepares what the reads show."),
+    2: ("Split handlers", "Commands and queries have separate files."),
+    3: ("Projections", "Each command writes the ticket, and also the row that the list shows."),
+    4: ("Full CQRS", "A projector follows MongoDB's log, and writes what the reads show."),
 }
 DIFF = "1-2" if NUMBER == 1 else f"{NUMBER - 1}-{NUMBER}"
 

@@ -124,7 +124,7 @@ def compare_files(old: Path, new: Path) -> list[Line]:
 
 
 def git_diff(old: Path, new: Path) -> list[tuple[str, str]]:
-    """Return the sign and the text of each line, the same whatever the user told git to do."""
+    """Return the sign and the text of each line. The user's settings of git change nothing."""
     files = [file if file.exists() else os.devnull for file in (old, new)]
     how = ["--no-ext-diff", "--no-color", "--diff-algorithm=myers", "--unified=100000"]
     command = ["git", "diff", "--no-index", *how, "--", *files]

@@ -255,7 +255,7 @@ async function send(event) {
     const ticket = created ?? (await ask(`/tickets/${before.id}`));
     if (ticket.id === opened?.id) showTicket(ticket);
     if (before && isSame(before, ticket)) {
-      done = `Unchanged but for its time. ${submitter.dataset.same}. Answered in ${took}`;
+      done = `Only its time has changed. ${submitter.dataset.same}. Answered in ${took}`;
     }
     const atOnce = await hasFollowed(ticket);
     const lagAtOnce = Math.round(performance.now() - answered);
@@ -429,9 +429,9 @@ function differenceOf(item, ticket) {
     return `Stale: the list still says ${item.status}; the ticket is ${ticket.status}.`;
   }
   if (item.has_note && !ticket.has_note) {
-    return "Stale: the list still tells of a note; the ticket has none.";
+    return "Stale: the list still says that there is a note; the ticket has none.";
   }
-  if (!item.has_note && ticket.has_note) return "Stale: the list tells of no note; the ticket has one.";
+  if (!item.has_note && ticket.has_note) return "Stale: the list says that there is no note; the ticket has one.";
   if (new Date(item.updated_at) < new Date(ticket.updated_at)) {
     return "Stale: the ticket has changed; the list does not show it yet.";
   }

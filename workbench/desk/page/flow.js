@@ -88,7 +88,7 @@ const PICTURES = {
 const STORIES = {
   1: {
     command: "main.py checks the rule and writes the ticket.",
-    "GET /tickets": "main.py reads whole tickets, with their messages, to show a line of each.",
+    "GET /tickets": "main.py reads whole tickets, with their messages, to show one line of each.",
     "GET /tickets/…": "main.py reads one ticket.",
     "GET /dashboard": "main.py lets MongoDB look at every ticket, to count them.",
   },
@@ -100,16 +100,16 @@ const STORIES = {
   },
   3: {
     command: "commands.py checks the rule and writes the ticket, and then its row for the list: two writes.",
-    "GET /tickets": "queries.py reads rows that are ready to be shown: not whole tickets, as step 2 does.",
+    "GET /tickets": "queries.py reads rows: what the list shows, without the messages that step 2 reads.",
     "GET /tickets/…": "queries.py reads the ticket itself.",
     "GET /dashboard": "queries.py lets MongoDB look at every row, to count them.",
   },
   4: {
     command:
       "commands.py checks the rule and writes the ticket, and nothing else. MongoDB notes the change in its log.",
-    "GET /tickets": "queries.py reads rows that are ready to be shown. It does not touch the tickets.",
+    "GET /tickets": "queries.py reads rows: what the list shows. It does not touch the tickets.",
     "GET /tickets/…": "queries.py reads the ticket itself, which is never old.",
-    "GET /dashboard": "queries.py reads one document, in which the counts stand ready.",
+    "GET /dashboard": "queries.py reads one document that has all the counts.",
     "projector.py": "The projector read the change in the log, and wrote the row and the counts.",
   },
 };
