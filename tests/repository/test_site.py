@@ -131,6 +131,15 @@ def test_the_view_of_the_diffs_stays_as_it_was_chosen(site: Path, browser: Brows
         assert tab.get_by_label("in one column").is_checked()
 
 
+def test_a_phone_shows_the_pictures_of_the_steps_one_below_the_other(
+    site: Path, browser: Browser
+) -> None:
+    with opened(browser, site / "index.html", width=375) as tab:
+        places = [picture.bounding_box() for picture in tab.locator("table a > img").all()]
+        assert len(places) == 4
+        assert all(place and place["width"] > 300 for place in places)
+
+
 def test_a_phone_shows_a_diff_in_one_column(site: Path, browser: Browser) -> None:
     with opened(browser, site / "diffs/2-3.html", width=375) as tab:
         removed, added = tab.locator("del.line").first, tab.locator("del.line + ins.line").first
