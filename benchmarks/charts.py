@@ -73,7 +73,7 @@ def draw_growth(records: list[Document], what: str) -> Figure:
         medians = [middle(runs, "p50_ms", tickets=size) for size in sizes]
         axes.plot(sizes, medians, line, label=service.name)
     axes.set(title=f"GET /{'tickets' if what == 'list' else what}", xlabel="tickets")
-    axes.set(xscale="log", yscale="log", xticks=sizes)
+    axes.set(xscale="log", yscale="log", xticks=sizes, ylim=(1, 10_000))  # the same for all
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.yaxis.set_major_formatter("{x:,g}")
     for axis in axes.xaxis, axes.yaxis:
