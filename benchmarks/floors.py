@@ -93,11 +93,11 @@ async def get_dashboard(request: Request) -> Response:
 
 
 async def change(db: Database, ticket_id: str, fields: Document) -> Any:
-    query: Document = {"_id": ObjectId(ticket_id)}
+    condition: Document = {"_id": ObjectId(ticket_id)}
     if "status" in fields:
-        query["status"] = {"$ne": "closed"}
+        condition["status"] = {"$ne": "closed"}
     return await db.tickets.find_one_and_update(
-        query,
+        condition,
         {"$set": fields, "$max": {"updated_at": datetime.now(UTC)}},
         return_document=ReturnDocument.AFTER,
     )

@@ -81,13 +81,14 @@ async def change(db: Database, ticket_id: str, fields: Document) -> Document:
 
     Raises TicketNotFound, or ClosedTicketReopened if the rule forbids the change.
     """
-    query: Document = {"_id": ObjectId(ticket_id)}
+    condition: Document = {"_id": ObjectId(ticket_id)}
     if fields.get("status") in ("open", "triaged"):
-        # The rule: a closed ticket is never reopened. It stands in the update's own filter, so
+        # The rule: a closed ticket is never reopened. It is a condition of the update itself, so
         # no other request can close the ticket between a check and the write.
-        query["status"] = {"$ne": "closed"}
+        condition["status"] = {"$ne": "closed"}
     ticket = await db.tickets.find_one_and_update(
-        query,
+        condition,
+        # $max: machines have different clocks, and the time of a ticket must not go back.
         {"$set": fields, "$max": {"updated_at": utcnow()}},
         return_document=ReturnDocument.AFTER,
     )
@@ -111,6 +112,7 @@ async def list_tickets(query: Annotated[ListTickets, Query()], db: Db) -> list[T
     if query.status is not None:
         wanted["status"] = query.status
     if query.has_note is not None:
+        # An empty note counts as none.
         wanted["agent_note"] = {"$gt": ""} if query.has_note else {"$in": [None, ""]}
     tickets = db.tickets.find(wanted).sort(NEWEST_FIRST).skip(query.skip).limit(query.limit)
     return [

@@ -32,7 +32,7 @@ def problem(status: int, detail: str) -> Callable[[Request, Any], Awaitable[Resp
 
 
 async def invalid_request(request: Request, error: RequestValidationError) -> Response:
-    """Answer what is wrong and where. The input stays out: it may hold NaN, which JSON cannot."""
+    """Answer what is wrong and where, without the input: it may be NaN, which is not JSON."""
     details = [{key: each[key] for key in ("type", "loc", "msg")} for each in error.errors()]
     return JSONResponse({"detail": details}, 422)
 

@@ -31,6 +31,7 @@ async def list_tickets(db: Database, query: ListTickets) -> list[TicketListItem]
     if query.status is not None:
         wanted["status"] = query.status
     if query.has_note is not None:
+        # An empty note counts as none.
         wanted["agent_note"] = {"$gt": ""} if query.has_note else {"$in": [None, ""]}
     tickets = db.tickets.find(wanted).sort(NEWEST_FIRST).skip(query.skip).limit(query.limit)
     return [

@@ -36,7 +36,7 @@ async def project_ticket(db: Database, ticket: Document) -> None:
     try:
         await db.ticket_reads.update_one(not_newer(row), {"$set": row}, upsert=True)
     except DuplicateKeyError:
-        # A row is there: a newer one, or one that another request has stored just now.
+        # The filter has not found the row that is there: it is newer, or it has just been stored.
         await db.ticket_reads.update_one(not_newer(row), {"$set": row})
 
 

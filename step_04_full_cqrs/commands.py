@@ -70,13 +70,14 @@ async def change(db: Database, ticket_id: str, fields: Document) -> Document:
 
     Raises TicketNotFound, or ClosedTicketReopened if the rule forbids the change.
     """
-    query: Document = {"_id": ObjectId(ticket_id)}
+    condition: Document = {"_id": ObjectId(ticket_id)}
     if fields.get("status") in ("open", "triaged"):
-        # The rule: a closed ticket is never reopened. It stands in the update's own filter, so
+        # The rule: a closed ticket is never reopened. It is a condition of the update itself, so
         # no other request can close the ticket between a check and the write.
-        query["status"] = {"$ne": "closed"}
+        condition["status"] = {"$ne": "closed"}
     ticket = await db.tickets.find_one_and_update(
-        query,
+        condition,
+        # $max: machines have different clocks, and the time of a ticket must not go back.
         {"$set": fields, "$max": {"updated_at": utcnow()}},
         return_document=ReturnDocument.AFTER,
     )

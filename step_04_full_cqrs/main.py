@@ -55,6 +55,7 @@ async def get_read_db(request: Request) -> Database:
     return cast(Database, request.state.read)
 
 
+# This scope ends before the answer is sent, and so does the wait for the read side.
 CommandDb = Annotated[Database, Depends(read_your_writes, scope="function")]
 WriteDb = Annotated[Database, Depends(get_write_db)]
 ReadDb = Annotated[Database, Depends(get_read_db)]

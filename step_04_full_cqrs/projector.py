@@ -1,9 +1,10 @@
 """The projector: follows the change stream of the tickets, and keeps the read side up to it.
 
-MongoDB's own log lies between the two sides. The dashboard document holds the position, which
-says how far in that log the read side has come. One write moves the counts and the position. So
-each change counts exactly once, even if several projectors run or one dies. A row may be written
-twice. That does no harm: each row knows its moment in the log, and no earlier one replaces it.
+MongoDB's own log lies between the two sides. The dashboard document holds the position: `at` is
+the moment in the log to which the read side has come, and `resume` is where the stream goes on.
+One write moves the counts and the position. So each change counts exactly once, even if several
+projectors run or one dies. A row may be written twice. That does no harm: each row knows its
+moment in the log, and no earlier one replaces it.
 """
 
 import asyncio
@@ -24,7 +25,9 @@ from .rebuild import build
 BATCH = 500  # changes
 ROUND = 5.0  # seconds
 REST = 0.2  # seconds
-LOG_LOST = (47, 136, 280, 286, 51770)  # the log no longer tells what came after the position
+# The log no longer tells what came after the position: NoMatchingDocument, CappedPositionLost,
+# ChangeStreamFatalError, ChangeStreamHistoryLost, and an image that is gone.
+LOG_LOST = (47, 136, 280, 286, 51770)
 
 
 @asynccontextmanager
@@ -60,11 +63,12 @@ async def follow(write: Database, read: Database, until: Timestamp | None = None
 
     Return True as soon as the read side has come to `until`.
     """
+    # A dashboard without a position counts as missing.
     position = await read.dashboard.find_one(
         {"_id": "dashboard", "at": {"$ne": None}}, ["at", "resume"]
     )
-    # The rows have 5 indexes. A build creates the last of them when it ends, and a collection
-    # that is dropped loses them all.
+    # The rows have 5 indexes: four for the list, and that of `_id`. A build creates the last of
+    # them when it ends, and a collection that is dropped loses them all.
     if position is None or len(await read.ticket_reads.index_information()) < 5:
         await build(write, read, expected=position or {"_id": "dashboard", "at": None})
         logger.warning("The read side was missing, and has been built anew")
@@ -137,13 +141,17 @@ async def advance(changes: list[Document], read: Database, position: Document) -
         counts.subtract(counted(change.get("fullDocumentBeforeChange")))
         counts.update(counted(change.get("fullDocument")))
     end = {"at": changes[-1]["clusterTime"], "resume": {"resumeAfter": changes[-1]["_id"]}}
+    # The filter is the old position: of several projectors, only one can move it from there.
     moved = await read.dashboard.update_one(position, {"$inc": counts, "$set": end})
     position.update(end)
     return moved.matched_count == 1
 
 
 async def advance_idle(write: Database, read: Database, position: Document) -> None:
-    """Let the position resume at the end of the log, since MongoDB forgets the beginning."""
+    """Let the position resume at the end of the log, since MongoDB forgets the beginning.
+
+    `at` stays, because no ticket has changed.
+    """
     pipeline = [{"$changeStream": position["resume"]}]
     reply = await write.command("aggregate", "tickets", pipeline=pipeline, cursor={})
     await write.command("killCursors", "tickets", cursors=[reply["cursor"]["id"]])

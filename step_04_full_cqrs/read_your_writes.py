@@ -59,6 +59,7 @@ async def read_your_writes(
         yield write
         await project_in_memory(write, request.state.read, since)
         return
+    # All that the command does is in this session. It knows the moment of the last write.
     async with write.client.start_session().bind() as session:
         yield write
     preferences = {each.split(";")[0].strip().lower() for each in ",".join(prefer or []).split(",")}

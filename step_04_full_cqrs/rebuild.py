@@ -66,7 +66,7 @@ async def build(
     if len(await read.ticket_reads.index_information()) < 2:
         raise RuntimeError("The rows were dropped while they were built")
     await create_indexes(read)
-    with suppress(DuplicateKeyError):  # the position is not the expected one
+    with suppress(DuplicateKeyError):  # another position than expected, so the upsert inserts
         await read.dashboard.replace_one(
             expected or {"_id": "dashboard"},
             Dashboard(**counts).model_dump() | {"at": start, "resume": resume},

@@ -54,7 +54,7 @@ MUTANTS = [
         "the rule forgotten",
         1,
         "main.py",
-        """query["status"] = {"$ne": "closed"}""",
+        """condition["status"] = {"$ne": "closed"}""",
         "pass",
         CHANGES,
     ),
@@ -119,9 +119,9 @@ MUTANTS = [
         "the rule checked before the update, not in it",
         2,
         "commands.py",
-        """        query["status"] = {"$ne": "closed"}
+        """        condition["status"] = {"$ne": "closed"}
 """,
-        """        if await db.tickets.find_one({**query, "status": "closed"}):
+        """        if await db.tickets.find_one({**condition, "status": "closed"}):
             raise ClosedTicketReopened
 """,
         "proofs/test_races.py",

@@ -1,4 +1,4 @@
-"""What the page shows of a step at work: the way of a request, and a read side that is behind."""
+"""What the page shows of a step at work: the path of a request, and a read side that is behind."""
 
 import re
 from collections import defaultdict

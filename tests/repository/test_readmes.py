@@ -240,7 +240,7 @@ def test_every_file_and_name_in_backticks_is_there() -> None:
         named = [
             name
             for section in sections(page)
-            if section.title != "Try it yourself"  # it names what readers will write
+            if section.title != "Exercises"  # it names what readers will write
             for name in section.in_backticks()
         ]
         assert not [name for name in named if not is_there(name, folders, words)], page

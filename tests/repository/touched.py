@@ -11,7 +11,7 @@ from ..support.copies import REPOSITORY
 from ..support.servers import STEPS
 
 UNANSWERED = REPOSITORY / "exercises/unanswered"
-RULE = """query["status"] = {"$ne": "closed"}"""
+RULE = """condition["status"] = {"$ne": "closed"}"""
 WRITE_SIDE = ("commands.py", "command_api.py")
 BOTH_SIDES = ("main.py", "schemas.py", "read_your_writes.py")
 HEAD = """| step | write side | read side | serves both | nearest to the rule |
@@ -32,7 +32,8 @@ def line(number: int, step: str) -> str:
     both = [name for name in files if name in BOTH_SIDES]
     read = [name for name in files if name not in (*write, *both)]
     cells = [", ".join(touched(files[name]) for name in side) for side in (write, read, both)]
-    cells = [cell or "no line" for cell in cells]
+    has_sides = REPOSITORY.joinpath(step, "commands.py").exists()
+    cells = [cell or ("no line" if has_sides else "not apart") for cell in cells]
     return f"| {number} | {' | '.join(cells)} | {nearest(step, files)} |\n"
 
 

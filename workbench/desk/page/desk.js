@@ -55,7 +55,7 @@ async function ask(path, options) {
   return read(await request(path, options));
 }
 
-// Asks the service for what a person wants, and shows the way of the request.
+// Asks the service for what a person wants, and shows the path of the request.
 async function askInSight(path, { accompanies = false, ...options } = {}) {
   const inSight = showRequest(options.method ?? "GET", path, accompanies);
   let response;

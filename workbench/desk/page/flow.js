@@ -1,4 +1,4 @@
-// The step's own picture, the way of a request through it, and the last requests in words.
+// The step's own picture, the path of a request through it, and the last requests in words.
 
 const REMEMBERED = 6;
 const SVG = "http://www.w3.org/2000/svg";
