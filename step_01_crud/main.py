@@ -44,7 +44,7 @@ app = FastAPI(
     lifespan=lifespan,
     exception_handlers=HANDLERS,
     responses=RESPONSES,
-    max_body_size=1024 * 1024,  # bytes; a longer body is a 413
+    max_body_size=1024 * 1024,  # bytes; FastAPI answers a longer body with a 413
 )
 
 

@@ -45,6 +45,7 @@ HANDLERS: dict[int | type[Exception], Any] = {
     ConnectionFailure: out_of_reach,
     WriteConcernError: out_of_reach,  # the primary was lost before the others had the write
 }
+# FastAPI answers 400 and 413 by itself: to a body that it cannot decode, or that is too long.
 RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem} for status in (400, 404, 409, 413, 503)
 }

@@ -26,7 +26,10 @@ def to_row(ticket: Document) -> Document:
 
 
 def not_newer(row: Document) -> Document:
-    """Return the filter that finds the stored row of a ticket, unless that row is newer."""
+    """Return the filter that finds the stored row of a ticket, unless that row is newer.
+
+    A row without a version, stored by hand, is not newer.
+    """
     return {"_id": row["_id"], "version": {"$not": {"$gt": row["version"]}}}
 
 

@@ -1,4 +1,4 @@
-"""The support desk's tickets, in two sides: commands write to one, queries read the other."""
+"""The support desk's tickets, in two sides: commands write to one, the list reads the other."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -40,7 +40,7 @@ def create_app(*routers: APIRouter, projects: bool = False) -> FastAPI:
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         responses=RESPONSES,
-        max_body_size=1024 * 1024,  # bytes; a longer body is a 413
+        max_body_size=1024 * 1024,  # bytes; FastAPI answers a longer body with a 413
     )
     for router in routers:
         app.include_router(router)
@@ -55,7 +55,7 @@ async def get_read_db(request: Request) -> Database:
     return cast(Database, request.state.read)
 
 
-# This scope ends before the answer is sent, and so does the wait for the read side.
+# With this scope, the wait for the read side comes before the answer is sent.
 CommandDb = Annotated[Database, Depends(read_your_writes, scope="function")]
 WriteDb = Annotated[Database, Depends(get_write_db)]
 ReadDb = Annotated[Database, Depends(get_read_db)]

@@ -1,10 +1,10 @@
-"""The projector: follows the change stream of the tickets, and keeps the read side up to it.
+"""The projector: follows the change stream of the tickets, and keeps the read side up to date.
 
 MongoDB's own log lies between the two sides. The dashboard document holds the position: `at` is
 the moment in the log to which the read side has come, and `resume` is where the stream goes on.
 One write moves the counts and the position. So each change counts exactly once, even if several
-projectors run or one dies. A row may be written twice. That does no harm: each row knows its
-moment in the log, and no earlier one replaces it.
+projectors run or one dies. A row may be written twice. That does no harm: each row has its
+moment in the log, and no earlier row replaces it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ BATCH = 500  # changes
 ROUND = 5.0  # seconds
 REST = 0.2  # seconds
 # The log no longer tells what came after the position: NoMatchingDocument, CappedPositionLost,
-# ChangeStreamFatalError, ChangeStreamHistoryLost, and an image that is gone.
+# ChangeStreamFatalError, ChangeStreamHistoryLost, and a pre-image that is gone.
 LOG_LOST = (47, 136, 280, 286, 51770)
 
 
@@ -59,9 +59,10 @@ async def run(write: Database, read: Database) -> None:
 
 
 async def follow(write: Database, read: Database, until: Timestamp | None = None) -> bool:
-    """Project from the position on for a round, or until another projector is faster.
+    """Project from the position on for ROUND seconds, or until another projector is faster.
 
-    Return True as soon as the read side has come to `until`.
+    Build the read side if it is missing, or if the log does not reach back to the position.
+    Return True as soon as the read side has come to `until`, else False.
     """
     # A dashboard without a position counts as missing.
     position = await read.dashboard.find_one(
@@ -105,7 +106,7 @@ async def changes_after(position: Document, write: Database) -> AsyncGenerator[l
     """
     images = {"fullDocument": "required", "fullDocumentBeforeChange": "required"}
     needed = ["operationType", "clusterTime", "documentKey", "fullDocument"]
-    # Raw batches, as MongoDB sends them: `watch` yields single changes, and a batch is one write.
+    # `watch` gives changes one by one. We take them in batches, to write many at once.
     stream: Any = await write.tickets.aggregate_raw_batches(
         [
             {"$changeStream": position["resume"] | images},

@@ -27,7 +27,7 @@ class Progress:
     async def reached(self, moment: Timestamp) -> None:
         """Wait until the read side has come to a moment, or for a second.
 
-        The command is stored by then, whether the read side shows it or not.
+        The change is stored by then, whether the read side shows it or not.
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + PATIENCE
@@ -59,7 +59,7 @@ async def read_your_writes(
         yield write
         await project_in_memory(write, request.state.read, since)
         return
-    # All that the command does is in this session. It knows the moment of the last write.
+    # `bind` puts all that the command does into this session, which knows when it last wrote.
     async with write.client.start_session().bind() as session:
         yield write
     preferences = {each.split(";")[0].strip().lower() for each in ",".join(prefer or []).split(",")}

@@ -32,8 +32,8 @@ async def build(
     """Write the rows of all tickets, and `tell` how many are written. All else may go on meanwhile.
 
     Counts and position are those of the start, and are stored last. So a build that dies has
-    moved neither, and what changed meanwhile is projected after it. If the stored position is
-    no longer the `expected` one by then, it stays. Without `expected` it is always replaced.
+    moved neither, and what changed meanwhile is projected after it. If another process has moved
+    the position away from `expected`, it stays. Without `expected` it is always replaced.
     """
     await keep_images(write)
     counting = await write.command(
@@ -66,7 +66,8 @@ async def build(
     if len(await read.ticket_reads.index_information()) < 2:
         raise RuntimeError("The rows were dropped while they were built")
     await create_indexes(read)
-    with suppress(DuplicateKeyError):  # another position than expected, so the upsert inserts
+    # If another process has moved the position, the upsert finds no match and its insert fails.
+    with suppress(DuplicateKeyError):
         await read.dashboard.replace_one(
             expected or {"_id": "dashboard"},
             Dashboard(**counts).model_dump() | {"at": start, "resume": resume},
