@@ -40,11 +40,11 @@ def test_each_step_answers_for_all_that_was_acknowledged_before_it_started(
 
 
 @pytest.mark.parametrize("walk", EACH_FIRST, ids=str)
-def test_each_step_opens_what_the_first_edition_left(
+def test_each_step_opens_what_an_earlier_version_left(
     walk: tuple[int, ...], db: Database[Document], mongo: MongoClient[Document]
 ) -> None:
     read_db = mongo[f"{db.name}_read"]
-    leave_first_edition(db, read_db)
+    leave_old_data(db, read_db)
     hop(walk, db)
     [dashboard] = read_db.dashboard.find()  # the new one took the place of the old one
     assert "at" in dashboard
@@ -105,8 +105,8 @@ def to_details(ticket: Document) -> Document:
     return {"id": str(ticket["_id"]), **details, "agent_note": ticket["agent_note"], **moments}
 
 
-def leave_first_edition(db: Database[Document], read_db: Database[Document]) -> None:
-    """Store what the first edition left: its steps 1, 3 and 4 worked on these tickets."""
+def leave_old_data(db: Database[Document], read_db: Database[Document]) -> None:
+    """Store what an earlier version of these steps left, after its steps 1, 3 and 4 worked here."""
     tickets = tickets_of_step_1(30)
     for number, ticket in enumerate(tickets):
         ticket["_id"] = ObjectId()
@@ -126,17 +126,17 @@ def leave_first_edition(db: Database[Document], read_db: Database[Document]) -> 
     db.tickets.create_index("unprojected", partialFilterExpression=unprojected)
 
     # Its rows and counts do not fit these tickets: they are from earlier.
-    rows = [first_edition_row(ticket) for ticket in tickets[:20]]
+    rows = [old_row(ticket) for ticket in tickets[:20]]
     for each in (db, read_db):
         each.ticket_list.create_index(newest_first)
         each.ticket_list.create_index([("status", 1), *newest_first])
     db.ticket_list.insert_many(rows)
     db.dashboard.insert_one({"_id": "dashboard", "open": 5, "triaged": 5, "closed": 5})
     read_db.ticket_list.insert_many(row | {"gen": 1700000000000} for row in rows)
-    read_db.dashboard.insert_one(first_edition_dashboard(rows))
+    read_db.dashboard.insert_one(old_dashboard(rows))
 
 
-def first_edition_row(ticket: Document) -> Document:
+def old_row(ticket: Document) -> Document:
     moment = ticket["updated_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
         "_id": ticket["_id"],
@@ -149,7 +149,7 @@ def first_edition_row(ticket: Document) -> Document:
     }
 
 
-def first_edition_dashboard(rows: list[Document]) -> Document:
+def old_dashboard(rows: list[Document]) -> Document:
     return {
         "_id": "dashboard",
         "open": 5,
@@ -162,14 +162,14 @@ def first_edition_dashboard(rows: list[Document]) -> Document:
     }
 
 
-def test_the_first_edition_may_come_back_in_between(
+def test_an_earlier_version_may_come_back_in_between(
     db: Database[Document], mongo: MongoClient[Document]
 ) -> None:
     db.tickets.insert_many(tickets_of_step_1(30))
     for _ in range(2):
         with client_of(STEP_4) as http:
             assert served(http) == recount(db.tickets)
-        dashboard = first_edition_dashboard([first_edition_row(each) for each in db.tickets.find()])
+        dashboard = old_dashboard([old_row(each) for each in db.tickets.find()])
         mongo[f"{db.name}_read"].dashboard.replace_one({}, dashboard)
         written_by_another_clock(db.tickets, timedelta())
 

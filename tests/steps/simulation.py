@@ -1,4 +1,4 @@
-"""A world in which a seed decides at each database operation who goes on, who sleeps and who dies.
+"""A world in which a seed decides at each database operation who goes on, pauses or dies.
 
 Its processes run the code of step 4 on simulated databases. They run on an event loop of asyncio
 that does not wait: when nobody can go on, its clock jumps to the moment at which somebody wakes up.
@@ -65,7 +65,7 @@ class World:
         self.calm = False
         self.tell = tell
         # Some worlds have a lot of one kind of trouble, others have none of it.
-        self.deaths, self.sleeps, self.failures = (
+        self.deaths, self.pauses, self.failures = (
             self.random.choice((0, 0.005, 0.02)) for _ in range(3)
         )
 
@@ -74,9 +74,9 @@ class World:
             self.tell(f"{asyncio.get_running_loop().time():7.3f} {name:14} {what}")
 
     def calm_down(self) -> None:
-        """End all trouble. Those who sleep wake up in time."""
+        """End all trouble. Those who pause go on in time."""
         self.calm = True
-        self.deaths = self.sleeps = self.failures = 0
+        self.deaths = self.pauses = self.failures = 0
 
     def now(self, _timezone: tzinfo) -> datetime:
         """Return the time. It differs at each call, as if each machine had a wrong clock."""
@@ -126,8 +126,8 @@ class Process:
         if (chance := chance - world.deaths) < world.failures:
             self._happened("network failures")
             raise AutoReconnect("The network failed")
-        if (chance := chance - world.failures) < world.sleeps:
-            self._happened("sleeps")
+        if (chance := chance - world.failures) < world.pauses:
+            self._happened("pauses")
             delay = world.random.uniform(0.5, 3)
         await asyncio.sleep(delay)
         world.server.replicate(to_the_end=world.calm)

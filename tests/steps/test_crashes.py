@@ -125,16 +125,16 @@ def test_a_projector_that_slept_puts_no_older_row_in_the_place_of_a_newer_one(
     tickets.insert_many(tickets_of_step_1(3))
     with TestClient(app):
         pass
-    sleeps = (DYING, "asleep", "1", "update ticket_reads")
-    with serve(SERVICE, through=sleeps) as sleeper:
+    pauses = (DYING, "paused", "1", "update ticket_reads")
+    with serve(SERVICE, through=pauses) as paused:
         with TestClient(app) as http:
             tickets.update_one({"subject": "Ticket 1"}, {"$set": {"agent_note": "Older"}})
-            wait_until(lambda: "Asleep before update ticket_reads" in sleeper.log.read_text())
+            wait_until(lambda: "Paused before update ticket_reads" in paused.log.read_text())
             tickets.update_one({"subject": "Ticket 1"}, {"$set": CLOSE})
             wait_until(lambda: is_exact(http, tickets))
-        os.kill(sleeper.pid, signal.SIGCONT)
+        os.kill(paused.pid, signal.SIGCONT)
         wait_until_projected(tickets, read_side)  # by the one that slept
-        assert is_exact(sleeper.http, tickets)
+        assert is_exact(paused.http, tickets)
 
 
 def test_rows_that_are_dropped_while_a_build_is_under_way_are_missed(
@@ -142,11 +142,11 @@ def test_rows_that_are_dropped_while_a_build_is_under_way_are_missed(
 ) -> None:
     tickets.insert_many(tickets_of_step_1(501))
     log = tmp_path / "log"
-    second_page = (DYING, "asleep", "2", "update ticket_reads")
-    with running(PROJECTOR, log, second_page) as sleeper:
-        wait_until(lambda: "Asleep before update ticket_reads" in log.read_text())
+    second_page = (DYING, "paused", "2", "update ticket_reads")
+    with running(PROJECTOR, log, second_page) as paused:
+        wait_until(lambda: "Paused before update ticket_reads" in log.read_text())
         read_side.client.drop_database(read_side)
-        sleeper.send_signal(signal.SIGCONT)
+        paused.send_signal(signal.SIGCONT)
         with TestClient(both_sides) as http:
             wait_until(lambda: is_exact(http, tickets))
 

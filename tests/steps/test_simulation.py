@@ -1,4 +1,4 @@
-"""Thousands of worlds in which commands, projectors and builds of step 4 meet, sleep and die.
+"""Thousands of worlds in which commands, projectors and builds of step 4 meet, pause and die.
 
 python -m tests.steps.test_simulation 7 shows what happens in the world of seed 7.
 """
@@ -26,7 +26,7 @@ from .simulation import Process, World, simulate
 SHARES = 10
 TROUBLE = (
     "deaths",
-    "sleeps",
+    "pauses",
     "network failures",
     "failovers",
     "times the log was lost",
@@ -55,7 +55,7 @@ def run_world(seed: int, tell: Callable[[str], None] | None = None) -> Counter[s
     world = World(seed, tell)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(projector, "BATCH", 2)
-        patch.setattr(projector, "ROUND", 1.0)  # so that sleeps last longer
+        patch.setattr(projector, "ROUND", 1.0)  # so that pauses last longer
         patch.setattr(rebuild, "BATCH", 2)
         patch.setattr(commands, "datetime", world)
         patch.setattr(database.logger, "handlers", [Log(world)])
@@ -275,8 +275,8 @@ class History:
     def assert_exact(self, but_for: dict[object, Document]) -> None:
         """Compare rows and counts with the tickets. Deleted tickets of `but_for` may have a row.
 
-        The README of step 4 says so: a projector that sleeps while a ticket is deleted may put its
-        row back.
+        docs/running-step-4.md says so: a projector that pauses while a ticket is deleted may put
+        its row back.
         """
         stored = self.server.dashboard.documents["dashboard"]
         assert_same("counts", counts_of(stored), recount(self.tickets))

@@ -2,8 +2,8 @@
 
 python -m tests.support.dying before 2 "insert tickets" uvicorn step_04_full_cqrs.main:app
 
-dies before its second write, counted from the first insert into `tickets`. With `asleep` instead
-of `before`, it does not die: it sleeps there until it gets SIGCONT.
+dies before its second write, counted from the first insert into `tickets`. With `paused` instead
+of `before`, it does not die: it stops there until it gets SIGCONT.
 """
 
 import os
@@ -40,8 +40,8 @@ class Death(monitoring.CommandListener):
         pass
 
     def _die_if(self, moment: str) -> None:
-        if moment == "before" and self._moment == "asleep":
-            print(f"Asleep before {self._name}", flush=True)
+        if moment == "before" and self._moment == "paused":
+            print(f"Paused before {self._name}", flush=True)
             os.kill(os.getpid(), signal.SIGSTOP)
         if moment == self._moment:
             print(f"Died {moment} {self._name}", flush=True)
