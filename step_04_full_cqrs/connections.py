@@ -24,20 +24,20 @@ async def connect_both(*, in_memory: bool = False) -> AsyncIterator[tuple[Databa
         sys.exit("MONGODB_URI is not set: say where the MongoDB is that the two sides share")
     if (read_uri, read_name) == (uri, name):
         sys.exit(f"READ_MONGODB_DATABASE must not be {name!r}, where the tickets are")
-    async with connect(uri, name) as write:
+    async with connect(uri, name) as write_db:
         if read_uri == uri:
-            yield write, write.client[read_name]
+            yield write_db, write_db.client[read_name]
             return
-        async with connect(read_uri, read_name) as read:
-            yield write, read
+        async with connect(read_uri, read_name) as read_db:
+            yield write_db, read_db
 
 
-async def cluster_time(write: Database) -> Timestamp:
+async def cluster_time(write_db: Database) -> Timestamp:
     """Return how far MongoDB's log has come.
 
     Ends the process with a clear line if MongoDB keeps no log.
     """
-    now: Timestamp | None = (await write.command("ping")).get("operationTime")
+    now: Timestamp | None = (await write_db.command("ping")).get("operationTime")
     if now is None:
         sys.exit(
             "Step 4 follows MongoDB's change stream, which a standalone server does not have. "

@@ -23,16 +23,16 @@ def create_app(*routers: APIRouter, projects: bool = False) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        async with connect_both(in_memory=projects) as (write, read):
-            state = {"write": write, "read": read, "progress": Progress(read)}
+        async with connect_both(in_memory=projects) as (write_db, read_db):
+            state = {"write_db": write_db, "read_db": read_db, "progress": Progress(read_db)}
             if mongodb_uri() is None:
                 yield state
                 return
             if command_routes in routers:
-                await cluster_time(write)
+                await cluster_time(write_db)
             if query_routes in routers:
-                await read.command("ping")
-            async with projecting(write, read) if projects else nullcontext():
+                await read_db.command("ping")
+            async with projecting(write_db, read_db) if projects else nullcontext():
                 yield state
 
     app = FastAPI(
@@ -48,11 +48,11 @@ def create_app(*routers: APIRouter, projects: bool = False) -> FastAPI:
 
 
 async def get_write_db(request: Request) -> Database:
-    return cast(Database, request.state.write)
+    return cast(Database, request.state.write_db)
 
 
 async def get_read_db(request: Request) -> Database:
-    return cast(Database, request.state.read)
+    return cast(Database, request.state.read_db)
 
 
 # With this scope, the wait for the read side comes before the answer is sent.

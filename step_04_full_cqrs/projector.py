@@ -31,12 +31,12 @@ LOG_LOST = (47, 136, 280, 286, 51770)
 
 
 @asynccontextmanager
-async def projecting(write: Database, read: Database) -> AsyncIterator[None]:
+async def projecting(write_db: Database, read_db: Database) -> AsyncIterator[None]:
     """Bring the read side up to the tickets, and keep it there until the block ends."""
-    now = await cluster_time(write)
-    while not await follow(write, read, until=now):
+    now = await cluster_time(write_db)
+    while not await follow(write_db, read_db, until=now):
         pass
-    task = asyncio.create_task(run(write, read))
+    task = asyncio.create_task(run(write_db, read_db))
     try:
         yield
     finally:
@@ -44,12 +44,12 @@ async def projecting(write: Database, read: Database) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def run(write: Database, read: Database) -> None:
+async def run(write_db: Database, read_db: Database) -> None:
     """Project until cancelled. No error ends it: all that matters is stored in MongoDB."""
     failing = False
     while True:
         try:
-            await follow(write, read)
+            await follow(write_db, read_db)
             failing = False
         except Exception:
             if not failing:  # an outage is logged once, not at each try
@@ -58,47 +58,47 @@ async def run(write: Database, read: Database) -> None:
             await asyncio.sleep(REST)
 
 
-async def follow(write: Database, read: Database, until: Timestamp | None = None) -> bool:
+async def follow(write_db: Database, read_db: Database, until: Timestamp | None = None) -> bool:
     """Project from the position on for ROUND seconds, or until another projector is faster.
 
     Build the read side if it is missing, or if the log does not reach back to the position.
     Return True as soon as the read side has come to `until`, else False.
     """
     # A dashboard without a position counts as missing.
-    position = await read.dashboard.find_one(
+    position = await read_db.dashboard.find_one(
         {"_id": "dashboard", "at": {"$ne": None}}, ["at", "resume"]
     )
     # The rows have 5 indexes: four for the list, and that of `_id`. A build creates the last of
     # them when it ends, and a collection that is dropped loses them all.
-    if position is None or len(await read.ticket_reads.index_information()) < 5:
-        await build(write, read, expected=position or {"_id": "dashboard", "at": None})
+    if position is None or len(await read_db.ticket_reads.index_information()) < 5:
+        await build(write_db, read_db, expected=position or {"_id": "dashboard", "at": None})
         logger.warning("The read side was missing, and has been built anew")
         return False
     clock = asyncio.get_running_loop().time
     end = clock() + ROUND
     try:
-        async with aclosing(changes_after(position, write)) as batches:
+        async with aclosing(changes_after(position, write_db)) as batches:
             async for changes in batches:
                 if until and (position["at"] >= until or not changes):
                     return True  # an empty batch is the end of the log
                 if changes:
-                    await put_rows(read, changes)
-                    if not await advance(changes, read, position):
+                    await put_rows(read_db, changes)
+                    if not await advance(changes, read_db, position):
                         await asyncio.sleep(REST)  # the faster one goes on meanwhile
                         return False
                 if clock() > end:
                     break
-        await advance_idle(write, read, position)
+        await advance_idle(write_db, read_db, position)
     except OperationFailure as error:
         if error.code not in LOG_LOST:
             raise
-        if await read.dashboard.find_one(position):  # else another projector has moved it on
+        if await read_db.dashboard.find_one(position):  # else another projector has moved it on
             logger.error("The read side cannot catch up, and is built anew: %s", error)
-            await build(write, read, expected=position)
+            await build(write_db, read_db, expected=position)
     return False
 
 
-async def changes_after(position: Document, write: Database) -> AsyncGenerator[list[Document]]:
+async def changes_after(position: Document, write_db: Database) -> AsyncGenerator[list[Document]]:
     """Yield the changes of tickets in batches. If none comes for 0.1 s, the batch is empty.
 
     A change has the ticket before and after it. Raises OperationFailure if the log does not go
@@ -107,7 +107,7 @@ async def changes_after(position: Document, write: Database) -> AsyncGenerator[l
     images = {"fullDocument": "required", "fullDocumentBeforeChange": "required"}
     needed = ["operationType", "clusterTime", "documentKey", "fullDocument"]
     # `watch` gives changes one by one. We take them in batches, to write many at once.
-    stream: Any = await write.tickets.aggregate_raw_batches(
+    stream: Any = await write_db.tickets.aggregate_raw_batches(
         [
             {"$changeStream": position["resume"] | images},
             {"$project": dict.fromkeys([*needed, "fullDocumentBeforeChange.status"], 1)},
@@ -118,16 +118,16 @@ async def changes_after(position: Document, write: Database) -> AsyncGenerator[l
     async with stream:
         while stream.alive:
             batch = await stream.try_next()
-            changes = decode_all(batch, write.codec_options) if batch else []
+            changes = decode_all(batch, write_db.codec_options) if batch else []
             for change in changes:
                 if change["operationType"] not in ("insert", "update", "replace", "delete"):
                     raise OperationFailure("The tickets were dropped or renamed", LOG_LOST[0])
             yield changes
 
 
-async def put_rows(read: Database, changes: list[Document]) -> None:
+async def put_rows(read_db: Database, changes: list[Document]) -> None:
     """Write the rows of the changed tickets, in the order of the changes."""
-    await read.ticket_reads.bulk_write(
+    await read_db.ticket_reads.bulk_write(
         [
             row_write(each["documentKey"]["_id"], each.get("fullDocument"), each["clusterTime"])
             for each in changes
@@ -135,7 +135,7 @@ async def put_rows(read: Database, changes: list[Document]) -> None:
     )
 
 
-async def advance(changes: list[Document], read: Database, position: Document) -> bool:
+async def advance(changes: list[Document], read_db: Database, position: Document) -> bool:
     """Count the changes and move the position behind them. Return False if another was faster."""
     counts: Counter[str] = Counter()
     for change in changes:
@@ -143,30 +143,30 @@ async def advance(changes: list[Document], read: Database, position: Document) -
         counts.update(counted(change.get("fullDocument")))
     end = {"at": changes[-1]["clusterTime"], "resume": {"resumeAfter": changes[-1]["_id"]}}
     # The filter is the old position: of several projectors, only one can move it from there.
-    moved = await read.dashboard.update_one(position, {"$inc": counts, "$set": end})
+    moved = await read_db.dashboard.update_one(position, {"$inc": counts, "$set": end})
     position.update(end)
     return moved.matched_count == 1
 
 
-async def advance_idle(write: Database, read: Database, position: Document) -> None:
+async def advance_idle(write_db: Database, read_db: Database, position: Document) -> None:
     """Let the position resume at the end of the log, since MongoDB forgets the beginning.
 
     `at` stays, because no ticket has changed.
     """
     pipeline = [{"$changeStream": position["resume"]}]
-    reply = await write.command("aggregate", "tickets", pipeline=pipeline, cursor={})
-    await write.command("killCursors", "tickets", cursors=[reply["cursor"]["id"]])
+    reply = await write_db.command("aggregate", "tickets", pipeline=pipeline, cursor={})
+    await write_db.command("killCursors", "tickets", cursors=[reply["cursor"]["id"]])
     if not reply["cursor"]["firstBatch"]:
         resume = {"resumeAfter": reply["cursor"]["postBatchResumeToken"]}
-        await read.dashboard.update_one(position, {"$set": {"resume": resume}})
+        await read_db.dashboard.update_one(position, {"$set": {"resume": resume}})
 
 
 async def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    async with connect_both() as (write, read):
-        await cluster_time(write)
-        await read.command("ping")
-        await run(write, read)
+    async with connect_both() as (write_db, read_db):
+        await cluster_time(write_db)
+        await read_db.command("ping")
+        await run(write_db, read_db)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ PATIENCE = 1.0  # seconds
 class Progress:
     """How far the read side has come. It is looked up only while commands wait for it."""
 
-    def __init__(self, read: Database) -> None:
-        self._read = read
+    def __init__(self, read_db: Database) -> None:
+        self._read_db = read_db
         self._at = Timestamp(0, 0)
         self._look: asyncio.Task[None] | None = None
 
@@ -39,7 +39,7 @@ class Progress:
     async def _look_up(self) -> None:
         await asyncio.sleep(0.002)
         try:
-            position = await self._read.dashboard.find_one({"at": {"$ne": None}}, ["at"])
+            position = await self._read_db.dashboard.find_one({"at": {"$ne": None}}, ["at"])
         except PyMongoError:
             return
         if position:
@@ -53,24 +53,24 @@ async def read_your_writes(
 
     `Prefer: respond-async` (RFC 7240) skips the wait.
     """
-    write: Database = request.state.write
+    write_db: Database = request.state.write_db
     if mongodb_uri() is None:
         since = utcnow()
-        yield write
-        await project_in_memory(write, request.state.read, since)
+        yield write_db
+        await project_in_memory(write_db, request.state.read_db, since)
         return
     # `bind` puts all that the command does into this session, which knows when it last wrote.
-    async with write.client.start_session().bind() as session:
-        yield write
+    async with write_db.client.start_session().bind() as session:
+        yield write_db
     preferences = {each.split(";")[0].strip().lower() for each in ",".join(prefer or []).split(",")}
     if "respond-async" not in preferences and session.operation_time:
         await request.state.progress.reached(session.operation_time)
 
 
-async def project_in_memory(write: Database, read: Database, since: datetime) -> None:
+async def project_in_memory(write_db: Database, read_db: Database, since: datetime) -> None:
     """Project what has changed since a moment. mongomock has no change stream to follow."""
-    async for ticket in write.tickets.find({"updated_at": {"$gte": since}}):
-        await read.ticket_reads.replace_one({"_id": ticket["_id"]}, to_row(ticket), upsert=True)
-    count = read.ticket_reads.count_documents
+    async for ticket in write_db.tickets.find({"updated_at": {"$gte": since}}):
+        await read_db.ticket_reads.replace_one({"_id": ticket["_id"]}, to_row(ticket), upsert=True)
+    count = read_db.ticket_reads.count_documents
     counts = {status: await count({"status": status}) for status in STATUSES}
-    await read.dashboard.replace_one({"_id": "dashboard"}, counts | {"at": since}, upsert=True)
+    await read_db.dashboard.replace_one({"_id": "dashboard"}, counts | {"at": since}, upsert=True)

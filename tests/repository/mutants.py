@@ -205,11 +205,11 @@ MUTANTS = [
         "the position moved before the rows",
         4,
         "projector.py",
-        """                    await put_rows(read, changes)
-                    if not await advance(changes, read, position):
+        """                    await put_rows(read_db, changes)
+                    if not await advance(changes, read_db, position):
 """,
-        """                    moved = await advance(changes, read, position)
-                    await put_rows(read, changes)
+        """                    moved = await advance(changes, read_db, position)
+                    await put_rows(read_db, changes)
                     if not moved:
 """,
         SIMULATION,
@@ -234,8 +234,8 @@ MUTANTS = [
         "the position moved without compare-and-set",
         4,
         "projector.py",
-        """read.dashboard.update_one(position, {"$inc": counts""",
-        """read.dashboard.update_one({"_id": "dashboard"}, {"$inc": counts""",
+        """read_db.dashboard.update_one(position, {"$inc": counts""",
+        """read_db.dashboard.update_one({"_id": "dashboard"}, {"$inc": counts""",
         SIMULATION,
     ),
     Mutant(
@@ -246,7 +246,7 @@ MUTANTS = [
                     await put_rows(""",
         """                if changes:
                     for change in changes:
-                        row = await read.ticket_reads.find_one(change["documentKey"])
+                        row = await read_db.ticket_reads.find_one(change["documentKey"])
                         change["fullDocumentBeforeChange"] = row
                     await put_rows(""",
         SIMULATION,
@@ -259,7 +259,7 @@ MUTANTS = [
     tell(done)
 """,
         """    with suppress(DuplicateKeyError):
-        await read.dashboard.replace_one(
+        await read_db.dashboard.replace_one(
             expected or {"_id": "dashboard"},
             Dashboard(**counts).model_dump() | {"at": start, "resume": resume},
             upsert=True,
@@ -275,7 +275,7 @@ MUTANTS = [
         "rebuild.py",
         """            rows = [row_write(ticket["_id"], ticket, start) for ticket in page]
 """,
-        """            now = await cluster_time(write)
+        """            now = await cluster_time(write_db)
             rows = [row_write(ticket["_id"], ticket, now) for ticket in page]
 """,
         SIMULATION,
@@ -309,7 +309,7 @@ MUTANTS = [
         4,
         "rebuild.py",
         """    resume = {"startAtOperationTime\"""",
-        """    start = await cluster_time(write)
+        """    start = await cluster_time(write_db)
     resume = {"startAtOperationTime\"""",
         SIMULATION,
     ),
@@ -317,7 +317,7 @@ MUTANTS = [
         "old rows that stay after a build",
         4,
         "rebuild.py",
-        """    await read.ticket_reads.delete_many({"as_of": {"$not": {"$gte": start}}})
+        """    await read_db.ticket_reads.delete_many({"as_of": {"$not": {"$gte": start}}})
 """,
         "",
         SIMULATION,
@@ -326,8 +326,8 @@ MUTANTS = [
         "an idle position moved without compare-and-set",
         4,
         "projector.py",
-        """read.dashboard.update_one(position, {"$set": {"resume": resume}})""",
-        """read.dashboard.update_one({"_id": "dashboard"}, {"$set": {"resume": resume}})""",
+        """read_db.dashboard.update_one(position, {"$set": {"resume": resume}})""",
+        """read_db.dashboard.update_one({"_id": "dashboard"}, {"$set": {"resume": resume}})""",
         SIMULATION,
     ),
     Mutant(
@@ -376,7 +376,7 @@ MUTANTS = [
         "a position that grows old",
         4,
         "projector.py",
-        "        await advance_idle(write, read, position)\n",
+        "        await advance_idle(write_db, read_db, position)\n",
         "",
         "steps/test_log_lost.py",
     ),
@@ -384,7 +384,7 @@ MUTANTS = [
         "rows that are lost and not missed",
         4,
         "projector.py",
-        " or len(await read.ticket_reads.index_information()) < 5",
+        " or len(await read_db.ticket_reads.index_information()) < 5",
         "",
         "steps/test_trouble_by_hand.py",
     ),
