@@ -4,6 +4,7 @@ import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
+from pathlib import Path
 from traceback import format_exception
 
 import httpx2
@@ -16,8 +17,8 @@ from pymongo.database import Database
 
 from step_03_projections.database import connect
 from step_03_projections.main import app
-from step_03_projections.projections import project_ticket
-from workbench.mongod import free_port
+from step_03_projections.projections import project_ticket, to_row
+from workbench.mongod import free_port, start_mongod
 
 from ..support.recount import Document, recount, served, tickets_of_step_1
 from ..support.requests import NEW_TICKET
@@ -89,6 +90,25 @@ def test_of_versions_that_are_projected_at_once_the_newest_remains(
 
     asyncio.run(project_at_once())
     assert [row["subject"] for row in db.ticket_reads.find()] == 30 * ["10"]
+
+
+@pytest.mark.usefixtures("mongod")
+def test_an_older_row_that_comes_between_look_up_and_insert_is_replaced(tmp_path: Path) -> None:
+    async def project_both(uri: str) -> None:
+        async with connect(uri, "support") as database:
+            admin = database.client.admin
+            await admin.command("configureFailPoint", between, mode="alwaysOn")
+            projecting = asyncio.create_task(project_ticket(database, newer))
+            await admin.command("waitForFailPoint", between, timesEntered=1, maxTimeMS=10_000)
+            await database.ticket_reads.insert_one(to_row(older))
+            await admin.command("configureFailPoint", between, mode="off")
+            await projecting
+            assert [row["subject"] async for row in database.ticket_reads.find()] == ["2"]
+
+    between = "hangBeforeUpsertPerformsInsert"
+    older, newer = versions_of(1, 2)
+    with start_mongod(tmp_path, free_port(), "--setParameter", "enableTestCommands=1") as own:
+        asyncio.run(project_both(own.uri))
 
 
 def test_requests_at_once_on_a_few_tickets_leave_what_a_recount_finds(
