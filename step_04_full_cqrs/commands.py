@@ -61,7 +61,7 @@ async def update_status(db: Database, ticket_id: str, command: UpdateStatus) -> 
 
 
 async def add_agent_note(db: Database, ticket_id: str, command: AddAgentNote) -> None:
-    """Put a note in the place of the last one. Raises as `change` does."""
+    """Set the note of a ticket. It replaces the last one. Raises as `change` does."""
     await change(db, ticket_id, {"agent_note": command.note})
 
 
