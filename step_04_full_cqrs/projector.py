@@ -25,8 +25,8 @@ from .rebuild import build
 BATCH = 500  # changes
 ROUND = 5.0  # seconds
 REST = 0.2  # seconds
-# The log no longer tells what came after the position: NoMatchingDocument, CappedPositionLost,
-# ChangeStreamFatalError, ChangeStreamHistoryLost, and a pre-image that is gone.
+# The log no longer tells what came after the position: a pre-image is gone (47 and 51770), or
+# CappedPositionLost (136), ChangeStreamFatalError (280), ChangeStreamHistoryLost (286).
 LOG_LOST = (47, 136, 280, 286, 51770)
 
 

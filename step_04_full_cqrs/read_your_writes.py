@@ -59,7 +59,7 @@ async def read_your_writes(
         yield write_db
         await project_in_memory(write_db, request.state.read_db, since)
         return
-    # `bind` puts all that the command does into this session, which knows when it last wrote.
+    # `bind` puts the command's operations into this session. It knows the moment of the last one.
     async with write_db.client.start_session().bind() as session:
         yield write_db
     preferences = {each.split(";")[0].strip().lower() for each in ",".join(prefer or []).split(",")}

@@ -30,8 +30,8 @@ NOW = datetime(2026, 11, 20, 17, tzinfo=UTC)
 PATIENCE = 60  # seconds
 NOTE = (
     "Examined and written are numbers of documents. KB is the BSON of the documents that "
-    "MongoDB returned. Not counted: commands that wait look up the position, all with one "
-    "look-up. A projector with nothing to do looks at the log, and moves its position."
+    "MongoDB returned. Two things are not counted: commands that wait look up the position, and "
+    "a projector with nothing to do looks at the log and moves its position."
 )
 
 Document = dict[str, Any]

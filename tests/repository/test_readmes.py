@@ -180,6 +180,7 @@ def without_chance(text: str) -> str:
     return CHANCE.sub(lambda each: seen.setdefault(each[0], f"<{len(seen)}>"), text.strip())
 
 
+# Windows has no make. CI cannot skip this: make runs it.
 @pytest.mark.skipif(shutil.which("make") is None, reason="There is no make on this machine")
 def test_the_commands_without_make_are_those_that_make_runs() -> None:
     [block] = [block for section in SECTIONS for block in section.blocks("powershell")]

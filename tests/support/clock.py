@@ -3,6 +3,7 @@
 import sys
 from datetime import datetime, tzinfo
 from types import ModuleType
+from typing import Self
 
 from pytest import MonkeyPatch
 
@@ -12,9 +13,9 @@ def stop_clock(step: str, moment: datetime, monkeypatch: MonkeyPatch) -> None:
 
     class Stopped(datetime):
         @classmethod
-        # datetime.now promises an instance of its class. For the steps, any datetime will do.
-        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return moment.astimezone(tz)
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            there = moment.astimezone(tz)
+            return cls.combine(there.date(), there.timetz())
 
     for name, module in list(sys.modules.items()):
         if name.startswith(f"{step}.") and tells_the_time(module):

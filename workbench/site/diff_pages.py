@@ -45,7 +45,7 @@ def with_code(text: str) -> str:
 def compare_steps(repository: Path, old: int, new: int) -> list[FileDiff]:
     """Return what becomes of each file, with the reasons of all steps between and in their order.
 
-    Raises LookupError where a reason between neighbours is about what does not change.
+    Raises LookupError if a reason between neighbours is about what does not change.
     """
     steps = sorted(repository.glob("step_*"))
     diffs = {diff.name: diff for diff in compare(steps[old - 1], steps[new - 1])}

@@ -135,7 +135,7 @@ def git_diff(old: Path, new: Path) -> list[tuple[str, str]]:
 
 
 def highlighted(file: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number of each line and its HTML; nothing where the file is not there."""
+    """Yield the number of each line and its HTML; nothing if the file is not there."""
     if file.exists():
         text = file.read_text(encoding="utf-8")
         html = highlight(text, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True))

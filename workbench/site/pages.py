@@ -13,10 +13,9 @@ PICTURE = re.compile(
     r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">'
     r'\s*<img alt="(?P<alt>[^"]+)" src="(?P<light>[^"]+)">\s*</picture>'
 )
-EXERCISE = re.compile(
-    r"^(?:- )?(\*\*(\d\.\d) .+?)(?=^(?:- )?\*\*\d\.\d |^#|\Z)", re.MULTILINE | re.DOTALL
-)
-NOT_SEARCHED = "---\nsearch:\n  exclude: true\n---\n"
+EXERCISE = re.compile(r"^(\*\*(\d\.\d) .+?)(?=^\*\*\d\.\d |^#|\Z)", re.MULTILINE | re.DOTALL)
+NOT_SEARCHED = "---\nhide: [toc]\nsearch:\n  exclude: true\n---\n"
+SEARCHED = "---\nhide: [toc]\n---\n"
 TABS = '<nav class="tabs" aria-label="Files of this step" data-search-exclude>\n{}</nav>'
 COPIED = (".json", ".svg")
 
@@ -89,7 +88,7 @@ def code(file: Path) -> str:
         for each in files_of_step(file.parent)
     )
     title = f"# Step {number_of_step(file.parent)}: {file.name}"
-    return f"{title}\n\n{TABS.format(tabs)}\n\n{block}"
+    return f"{SEARCHED}{title}\n\n{TABS.format(tabs)}\n\n{block}"
 
 
 def is_step(folder: Path) -> bool:

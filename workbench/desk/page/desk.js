@@ -431,7 +431,9 @@ function differenceOf(item, ticket) {
   if (item.has_note && !ticket.has_note) {
     return "Stale: the list still says that there is a note; the ticket has none.";
   }
-  if (!item.has_note && ticket.has_note) return "Stale: the list says that there is no note; the ticket has one.";
+  if (!item.has_note && ticket.has_note) {
+    return "Stale: the list says that there is no note; the ticket has one.";
+  }
   if (new Date(item.updated_at) < new Date(ticket.updated_at)) {
     return "Stale: the ticket has changed; the list does not show it yet.";
   }
